@@ -1,0 +1,403 @@
+// Package assembler follows TCP connections through a stream of packets and
+// states facts about them: what each end sent, what the other end
+// acknowledged, which states of RFC 9293 that implies. It holds no opinion on
+// why anything happened, and prints nothing.
+//
+// The assembler is in the middle, not at an end: a packet it saw may have
+// been lost behind it, one it did not see may have arrived. Its states are
+// what the packets imply, and a capture that begins late or shows one
+// direction yields [Unknown] states rather than guesses.
+package assembler
+
+import (
+	"net/netip"
+
+	"hangup/capture"
+)
+
+// Side is one of the two ends of a connection.
+type Side uint8
+
+const (
+	Client Side = iota // sent the first SYN, or is believed to have (Conn.RoleKnown)
+	Server
+)
+
+// Peer is the other side.
+func (s Side) Peer() Side { return 1 - s }
+
+func (s Side) String() string {
+	if s == Client {
+		return "client"
+	}
+	return "server"
+}
+
+// Stamp names a packet and its time. The zero Stamp is "never".
+type Stamp struct {
+	Ref  capture.Ref
+	Time int64 // ns since the Unix epoch
+}
+
+// Seen reports whether the stamp names a packet.
+func (s Stamp) Seen() bool { return s.Ref != 0 }
+
+// Tries is one thing an end sent and, if nothing answered, sent again: a
+// SYN, a SYN-ACK, a range of data, a FIN, a run of probes. Times are ns.
+type Tries struct {
+	First, Last Stamp
+	Prev        int64  // time of the try before Last; 0 if there was one try
+	Idle        int64  // silence on the whole connection before First; -1 if First opened it
+	Seq         uint32 // of the first try
+	Len         uint32 // payload bytes of the longest try
+	Count       uint32 // times it was sent; duplicates of the capture not counted
+	Answered    Stamp  // the peer's packet that answers it; zero while nothing has
+	Delivered   bool   // the peer's answer, or a later packet of the peer's, proves that it arrived
+}
+
+// Seen reports whether there was a try at all.
+func (t *Tries) Seen() bool { return t.Count > 0 }
+
+// Pending reports whether it was sent and nothing has answered.
+func (t *Tries) Pending() bool { return t.Count > 0 && !t.Answered.Seen() }
+
+// Interval is the time between the last two tries, 0 if there was only one.
+func (t *Tries) Interval() int64 {
+	if t.Prev == 0 {
+		return 0
+	}
+	return t.Last.Time - t.Prev
+}
+
+// End is one end of a connection: what it sent, and what was acknowledged to
+// it. All sequence numbers are absolute, all sizes bytes, all times ns.
+type End struct {
+	Addr [16]byte // IPv4 as ::ffff:a.b.c.d
+	Port uint16
+
+	State    State // after the last packet
+	RefState State // state before the connection's first RST took effect, Unknown if none did
+
+	// Handshake and what its SYN said.
+	SYN    Tries // SYN without ACK
+	SYNACK Tries
+	ISN    uint32 // valid if HasISN
+	HasISN bool
+	Opts   capture.Options // options on its SYN or SYN-ACK
+	MSS    uint16          // from its SYN; 0 if none
+	WScale uint8           // from its SYN, capped at 14 (RFC 7323 2.3); in force only if both offered it
+
+	// Sequence space this end sent into.
+	Started bool   // SndNxt and SndUna are valid: something with a sequence number was seen
+	SndNxt  uint32 // one past the highest sequence number it used, SYN and FIN included
+	SndUna  uint32 // highest acknowledgment its peer sent; SndNxt of the first packet if none yet
+	AckSeen bool   // the peer acknowledged something: SndUna is a fact
+	Highest uint32 // largest payload of one segment so far
+
+	Window     uint32 // last one advertised, scaled
+	MaxWindow  uint32 // largest advertised, scaled
+	WindowAck  uint32 // acknowledgment number that came with the right edge last moved: see UnreadHint
+	RightEdge  uint32 // ack + window, the furthest so far
+	ZeroWindow Tries  // the current or last run in which it advertised window 0: First, Last, Count; Answered = window opened again
+
+	// Volume.
+	Packets     uint32
+	Bytes       uint64 // payload, each sequence number once
+	Retransmits uint32 // segments that repeat sequence space already sent
+	Reordered   uint32 // segments that filled a hole left by an earlier one, not a repeat
+	Lost        uint64 // bytes that the peer acknowledged but this capture never showed
+	Duplicates  uint32 // copies of packets, seen twice by the capture
+	KeepAlives  uint32 // keep-alive probes (RFC 9293 3.8.4): one below SndNxt, 0 or 1 bytes
+	WinProbes   uint32 // window probes (RFC 9293 3.8.6.1)
+	ZeroWindows uint32 // segments advertising window 0 while established
+	DupAcks     uint32 // duplicate ACKs (RFC 5681 2)
+	Challenges  uint32 // challenge ACKs (RFC 5961): pure ACKs that answer an unacceptable SYN or RST
+
+	First, Last         Stamp // its first and last packet
+	FirstData, LastData Stamp // new payload only: no retransmission, no probe
+	LastNewAck          Stamp // its last packet that acknowledged something new, or an echo that proved it alive
+	LastChallenge       Stamp
+
+	Data  Tries // the oldest payload not acknowledged; once all is acknowledged: the last such range, Answered set
+	Probe Tries // the current or last run of keep-alive probes with no answer between; Answered = the ACK
+	WProb Tries // the current or last run of window probes; Answered = any ACK
+
+	// FIN and what happened around it.
+	FIN          Tries  // Seq is that of the FIN bit itself; Answered = the ACK that covers it
+	FINCrossed   bool   // sent before it had acknowledged the peer's FIN, which was sent before this one arrived
+	FINWithData  bool   // payload in the FIN's segment
+	FINSawPeer   bool   // the FIN's segment acknowledges the peer's FIN
+	LateData     Tries  // payload it sent after the capture showed the peer's FIN; Len sums the bytes
+	LateAfterAck bool   // ... and after it had itself acknowledged that FIN
+	AckedPastFIN uint32 // bytes of the peer's data that arrived behind its own FIN and that it acknowledged: only a half-closed socket does that
+	FirstPastFIN Stamp  // first such acknowledgment
+
+	// What it had received when: for "unread" and "unanswered".
+	SinceData    uint64 // new bytes the peer sent since this end last sent payload of its own
+	PureFINAcked bool   // it acknowledged the peer's FIN (in any segment)
+
+	// Fingerprint of its ordinary packets (RSTs excluded).
+	TTLFirst, TTLLast, TTLMin, TTLMax uint8
+	IPIDLast                          uint16 // of its last ordinary packet with an IP ID
+	IPIDKind                          IPIDKind
+	TSLast                            uint32 // last TSVal; valid if TSCount > 0
+	TSLastTime                        int64  // when
+	TSCount                           uint32 // ordinary packets with timestamps
+	Link                              uint64 // source MAC of its first packet, 0 if none
+
+	Resets       uint32 // RSTs it sent, duplicates of the capture not counted
+	AfterReset   uint32 // ordinary packets it sent after its first RST, on the same sequence space
+	FirstAfter   Stamp  // first of these
+	ResetAccepts Stamp  // the RST from the peer that took effect on this end (RFC 5961), if any
+
+	DataFIN   Stamp // MPTCP DATA_FIN
+	FastClose Stamp // MPTCP MP_FASTCLOSE
+	MPReset   Stamp // MPTCP MP_TCPRST
+
+	App Framing // what its payload shows of TLS or HTTP
+
+	holes   [maxHoles]span // sent beyond a hole, ascending, not yet contiguous
+	nhole   uint8
+	lastDup dupKey
+	recent  [recentCopies]dupKey
+	nrecent uint8
+	zeek    zeekEnd
+}
+
+// IPIDKind is how an end chooses IP IDs, as far as seen.
+type IPIDKind uint8
+
+const (
+	IPIDUnknown IPIDKind = iota // IPv6, or fewer than two packets
+	IPIDZero                    // always 0
+	IPIDRising                  // small positive steps (per connection or per host)
+	IPIDOther                   // neither: random, or byte-swapped
+)
+
+// AddrPort is the end's address as netip has it.
+func (e *End) AddrPort() netip.AddrPort {
+	return netip.AddrPortFrom(capture.Addr(e.Addr), e.Port)
+}
+
+// Outstanding is the number of sequence numbers sent and not acknowledged,
+// SYN and FIN included; 0 when no acknowledgment was ever seen.
+func (e *End) Outstanding() uint32 {
+	if !e.Started || !e.AckSeen || !seqLT(e.SndUna, e.SndNxt) {
+		return 0
+	}
+	return e.SndNxt - e.SndUna
+}
+
+// UnreadHint is a lower bound for the bytes that the end's kernel had
+// acknowledged and its program had not read at its last packet: a receiver
+// never moves its window's right edge while its program does not read (RFC
+// 9293 3.8.6.2.2), so what it acknowledged since the edge last moved was
+// still queued. 0 says nothing.
+func (e *End) UnreadHint(peer *End) uint32 {
+	if !peer.AckSeen || e.RightEdge == 0 || !seqLT(e.WindowAck, peer.SndUna) {
+		return 0
+	}
+	return peer.SndUna - e.WindowAck
+}
+
+// ResetFit is how a RST's sequence number stood to its receiver (RFC 5961 3.2).
+type ResetFit uint8
+
+const (
+	FitUnknown  ResetFit = iota // the receiver's RCV.NXT is not known from this capture
+	FitExact                    // SEG.SEQ = RCV.NXT: takes effect
+	FitFIN                      // RCV.NXT - 1 where the receiver has the FIN: Linux accepts it (tcp_reset_check)
+	FitSYN                      // answers a SYN: acceptable by its acknowledgment (RFC 9293 3.10.7.3)
+	FitBadSYN                   // answers a SYN but acknowledges something else: dropped
+	FitInWindow                 // draws a challenge ACK, ends nothing
+	FitOutside                  // dropped
+	FitLate                     // the receiver had no connection any more (both FINs acknowledged, or reset before)
+)
+
+func (f ResetFit) String() string {
+	return [...]string{"unknown", "exact", "behind the FIN", "answers the SYN", "wrong ack for the SYN", "in window", "out of window", "after the end"}[f]
+}
+
+// TakesEffect reports whether the receiver's socket died of it.
+func (f ResetFit) TakesEffect() bool { return f == FitExact || f == FitFIN || f == FitSYN }
+
+// Trigger is the kind of packet that a RST or an ICMP error most likely answers.
+type Trigger uint8
+
+const (
+	NoTrigger   Trigger = iota
+	ToSYN               // the peer's SYN
+	ToSYNACK            // the peer's SYN-ACK
+	ToData              // the peer's payload
+	ToFIN               // the peer's FIN
+	ToKeepAlive         // the peer's keep-alive probe
+	ToWinProbe          // the peer's window probe
+	ToChallenge         // the peer's challenge ACK
+	ToACK               // some other ACK of the peer's
+)
+
+// Reset is one RST segment and how it stood to everything else when it came.
+type Reset struct {
+	Stamp
+	Side   Side // who its source address says sent it
+	Flags  capture.Flags
+	Seq    uint32
+	Ack    uint32
+	Len    uint32
+	Window uint16 // unscaled, as on the wire
+	IPID   uint16
+	TTL    uint8
+	Traits capture.Traits
+	HasTS  bool
+	TSVal  uint32
+	Link   uint64
+
+	Fit       ResetFit
+	Trigger   Trigger
+	Answers   Stamp  // the packet it answers, if Trigger is not NoTrigger
+	Idle      int64  // silence on the connection before it
+	From, To  State  // of its sender and its receiver before it
+	Unacked   uint32 // bytes of its sender's own data not yet acknowledged
+	Unread    uint32 // UnreadHint of the sender at this moment
+	SinceData uint64 // End.SinceData of the sender at this moment
+	AckBehind uint32 // bytes its ACK field (or the sender's last ACK) lies behind what the peer had sent: in flight or not taken
+
+	// Fingerprint against the sender's ordinary packets just before it
+	// (valid only if the End has any: see End.First).
+	TTLDelta    int16 // TTL less the sender's last TTL
+	IPIDDelta   int16 // IPID less the sender's last IPID, as a signed 16 bit difference
+	TSDelta     int32 // TSVal less the sender's last TSVal
+	TSElapsed   int64 // ns since the sender's last timestamp
+	LinkDiffers bool  // another source MAC
+	Stateless   bool  // bare RST or RST+ACK as a host without a socket sends it: window 0, no timestamps though negotiated
+}
+
+// ICMP is one ICMP error that quotes a packet of this connection.
+type ICMP struct {
+	Stamp
+	Side       Side // who sent the quoted packet, so whom the error is for
+	Router     [16]byte
+	Type, Code uint8
+	V6         bool
+	MTU        uint16
+	Seq        uint32  // of the quoted segment
+	Quotes     Trigger // what was quoted: ToSYN, ToData, ToFIN, ToKeepAlive, ToACK
+	State      State   // of the quoted packet's sender when the error came
+	Count      uint32  // errors alike (same router, type, code, side), this one the first
+	Last       Stamp
+}
+
+// Partial says what the capture lacks of a connection.
+type Partial uint8
+
+const (
+	NoStart    Partial = 1 << iota // no SYN seen
+	NoEnd                          // the capture (or --until, or --max-conns) stops before an end: set by classify
+	OneWay                         // packets of one direction only
+	Gaps                           // bytes acknowledged that the capture never showed
+	Snaplen                        // packets cut
+	Duplicated                     // packets seen more than once
+	Evicted                        // reported early: too many connections
+)
+
+// Mark is something notable that changes no verdict by itself.
+type Mark struct {
+	Stamp
+	Side Side
+	What What
+	N    uint32 // what N counts depends on What
+}
+
+// What a Mark says.
+type What uint8
+
+const (
+	_                What = iota
+	ResetIgnored          // a RST that took no effect; N is its ResetFit
+	ChallengeACK          // pure ACK that answers an unacceptable SYN or RST
+	TimeBackwards         // packet time went back by N microseconds
+	SYNOtherISN           // SYN with another initial sequence number on the live tuple; N is the new ISN
+	ICMPOnLive            // ICMP error on an established connection; N is type<<8 | code
+	RetransmittedSYN      // N-th SYN
+	ZeroWindowStart       // window 0 advertised
+	ZeroWindowEnd         // opened again; N is the new window
+	WindowShrunk          // right edge moved left by N bytes
+	DataPastReset         // the sender of a RST sent on; N bytes
+	DataAfterClose        // payload behind the peer's FIN; N bytes
+	MPTCPJoin             // subflow
+	SYNData               // payload on the SYN (TCP Fast Open); N bytes
+	OverlapMismatch       // retransmission with other bytes than the original: never set unless payload is kept
+)
+
+const maxMarks = 10
+
+// Conn is one TCP connection. It holds no pointer, so millions of them cost
+// the collector nothing, and a copy is the whole of it.
+type Conn struct {
+	ID        uint64 // from 1, in the order of first packets
+	Ends      [2]End // by Side
+	RoleKnown bool   // a SYN or SYN-ACK proved who is the client
+	Partial   Partial
+
+	First, Last Stamp  // first and last packet, ICMP errors not counted
+	Encap       uint32 // capture key of the encapsulation it was first seen in
+	Depth       uint8
+	Iface       uint16
+	V6          bool
+
+	Established Stamp // the ACK that completed the handshake (client's, or data that implies it)
+	RTTServer   int64 // SYN-ACK less the SYN it answers, 0 if unknown: capture point to server and back
+	RTTClient   int64 // ACK less the SYN-ACK: capture point to client and back
+	SplitSYN    bool  // split handshake: server's SYN apart from its ACK
+	SimulOpen   bool  // both sent SYN before SYN-ACK (RFC 9293 3.5)
+
+	Resets  [4]Reset // the first three RSTs, and the last
+	NResets uint32   // all of them
+	ICMP    [2]ICMP  // the first two kinds
+	NICMP   uint32   // all of them
+
+	Predecessor uint64 // ID of the connection this one replaced on the same tuple, 0 if none
+	Gap         int64  // ns since that one's last packet
+	Successor   Stamp  // SYN with another ISN on this tuple while it was alive or in TIME_WAIT
+	SuccessorID uint64
+
+	MaxIdle    int64 // longest silence between two packets
+	MaxIdleEnd Stamp // the packet that ended it
+
+	MPTCP   bool   // both offered MPTCP
+	MPToken uint32 // MP_JOIN: token of the connection it joins
+
+	Marks  [maxMarks]Mark
+	NMarks uint32 // all of them, kept or not
+
+	key  tuple
+	next int32 // other connections of the same tuple, newest first
+	zeek zeekConn
+}
+
+// End of side s.
+func (c *Conn) End(s Side) *End { return &c.Ends[s] }
+
+// KeptResets are the RSTs whose details were kept, in order.
+func (c *Conn) KeptResets() []Reset { return c.Resets[:min(int(c.NResets), len(c.Resets))] }
+
+// KeptICMP are the ICMP errors whose details were kept, in order.
+func (c *Conn) KeptICMP() []ICMP { return c.ICMP[:min(int(c.NICMP), len(c.ICMP))] }
+
+// KeptMarks are the marks that were kept, in order.
+func (c *Conn) KeptMarks() []Mark { return c.Marks[:min(int(c.NMarks), len(c.Marks))] }
+
+// EffectiveReset is the first RST that its receiver took, nil if none did.
+func (c *Conn) EffectiveReset() *Reset {
+	for i := range c.KeptResets() {
+		if c.Resets[i].Fit.TakesEffect() {
+			return &c.Resets[i]
+		}
+	}
+	return nil
+}
+
+// Timestamps reports whether both SYNs offered TCP timestamps (RFC 7323).
+func (c *Conn) Timestamps() bool {
+	return c.Ends[Client].Opts&c.Ends[Server].Opts&capture.OptTimestamps != 0
+}

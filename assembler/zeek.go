@@ -1,0 +1,4 @@
+package assembler
+
+type zeekEnd struct{}
+type zeekConn struct{}
