@@ -156,19 +156,29 @@ type End struct {
 
 	App Framing // what its payload shows of TLS or HTTP
 
-	holes   [maxHoles]span // sent beyond a hole, ascending, not yet contiguous
-	nhole   uint8
-	lastDup dupKey
-	recent  [recentCopies]dupKey
-	nrecent uint8
-	zeek    zeekEnd
+	// The tracker's own books.
+	firstSeq     uint32 // of the first segment, its SYN not counted
+	appNext      uint32 // next sequence number that App expects
+	finAck       uint32 // acknowledgment field of the first FIN, valid if finAcked
+	lastLen      uint32 // payload of its last ordinary packet
+	rawWindow    uint16 // last window field, unscaled
+	finAcked     bool
+	edgeKnown    bool // RightEdge and WindowAck are valid
+	nhole        uint8
+	ncopies      uint8
+	holes        [maxHoles]span // sequence space passed over, ascending
+	holeTime     int64          // when the newest hole appeared
+	mayChallenge int64          // when the peer sent something a challenge ACK answers; 0 if it did not
+	copies       [keptCopies]copyKey
+	zeek         zeekEnd
 }
 
 // IPIDKind is how an end chooses IP IDs, as far as seen.
 type IPIDKind uint8
 
 const (
-	IPIDUnknown IPIDKind = iota // IPv6, or fewer than two packets
+	IPIDUnknown IPIDKind = iota // IPv6, or no packet yet
+	IPIDFirst                   // one packet, ID not 0
 	IPIDZero                    // always 0
 	IPIDRising                  // small positive steps (per connection or per host)
 	IPIDOther                   // neither: random, or byte-swapped
@@ -194,7 +204,7 @@ func (e *End) Outstanding() uint32 {
 // 9293 3.8.6.2.2), so what it acknowledged since the edge last moved was
 // still queued. 0 says nothing.
 func (e *End) UnreadHint(peer *End) uint32 {
-	if !peer.AckSeen || e.RightEdge == 0 || !seqLT(e.WindowAck, peer.SndUna) {
+	if !peer.AckSeen || !e.edgeKnown || !seqLT(e.WindowAck, peer.SndUna) {
 		return 0
 	}
 	return peer.SndUna - e.WindowAck
@@ -269,7 +279,10 @@ type Reset struct {
 	TSDelta     int32 // TSVal less the sender's last TSVal
 	TSElapsed   int64 // ns since the sender's last timestamp
 	LinkDiffers bool  // another source MAC
-	Stateless   bool  // bare RST or RST+ACK as a host without a socket sends it: window 0, no timestamps though negotiated
+
+	SenderAfter   Stamp // its sender's first ordinary packet after it on this sequence space
+	ReceiverAfter Stamp // its receiver's first ordinary packet after it
+	Stateless     bool  // bare RST or RST+ACK as a host without a socket sends it: window 0, no timestamps though negotiated
 }
 
 // ICMP is one ICMP error that quotes a packet of this connection.
@@ -322,12 +335,15 @@ const (
 	ZeroWindowStart       // window 0 advertised
 	ZeroWindowEnd         // opened again; N is the new window
 	WindowShrunk          // right edge moved left by N bytes
-	DataPastReset         // the sender of a RST sent on; N bytes
+	DataPastReset         // the sender of a RST sent on; N payload bytes of its first packet
 	DataAfterClose        // payload behind the peer's FIN; N bytes
 	MPTCPJoin             // subflow
 	SYNData               // payload on the SYN (TCP Fast Open); N bytes
 	OverlapMismatch       // retransmission with other bytes than the original: never set unless payload is kept
 )
+
+// maxHoles is how many holes of one direction are told apart.
+const maxHoles = 4
 
 const maxMarks = 10
 
@@ -370,9 +386,10 @@ type Conn struct {
 	Marks  [maxMarks]Mark
 	NMarks uint32 // all of them, kept or not
 
-	key  tuple
-	next int32 // other connections of the same tuple, newest first
-	zeek zeekConn
+	key       tuple
+	clientIsA bool
+	next      int32 // other connections of the same tuple, newest first
+	zeek      zeekConn
 }
 
 // End of side s.

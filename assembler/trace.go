@@ -10,24 +10,24 @@ import (
 type Notes uint32
 
 const (
-	NoteRetransmission Notes = 1 << iota // repeats sequence space already sent
-	NoteReordered                        // fills a hole left earlier
-	NoteDuplicate                        // the capture shows the same packet again: no other note is set
-	NoteKeepAlive                        // keep-alive probe
-	NoteKeepAliveAnswer                  // ACK that answers one
-	NoteWindowProbe                      // window probe
-	NoteZeroWindow                       // advertises window 0
-	NoteDupACK                           // duplicate ACK
-	NoteChallengeACK                     // answers an unacceptable SYN or RST
-	NoteReset                            // RST that took effect, or may have
-	NoteResetIgnored                     // RST that the receiver dropped or challenged
-	NoteGap                              // bytes before it never showed in the capture
-	NoteAfterFIN                         // payload behind the peer's FIN
-	NoteSYNRetry                         // SYN or SYN-ACK again
-	NoteFINRetry                         // FIN again
-	NotePastReset                        // sent by an end that had sent a RST
-	NoteTimeBackwards                    // earlier than the packet before it
-	NoteMPTCPClose                       // DATA_FIN, MP_FASTCLOSE or MP_TCPRST
+	NoteRetransmission  Notes = 1 << iota // repeats sequence space already sent
+	NoteReordered                         // fills a hole left earlier
+	NoteDuplicate                         // the capture shows the same packet again: no other note is set
+	NoteKeepAlive                         // keep-alive probe
+	NoteKeepAliveAnswer                   // ACK that answers one
+	NoteWindowProbe                       // window probe
+	NoteZeroWindow                        // advertises window 0
+	NoteDupACK                            // duplicate ACK
+	NoteChallengeACK                      // answers an unacceptable SYN or RST
+	NoteReset                             // RST that took effect, or may have
+	NoteResetIgnored                      // RST that the receiver dropped or challenged
+	NoteGap                               // bytes before it never showed in the capture
+	NoteAfterFIN                          // payload behind the peer's FIN
+	NoteSYNRetry                          // SYN or SYN-ACK again
+	NoteFINRetry                          // FIN again
+	NotePastReset                         // sent by an end that had sent a RST
+	NoteTimeBackwards                     // earlier than the packet before it
+	NoteMPTCPClose                        // DATA_FIN, MP_FASTCLOSE or MP_TCPRST
 )
 
 var noteNames = [...]string{

@@ -1,0 +1,116 @@
+package assembler
+
+import "hangup/capture"
+
+// fitRange is how far (bytes) a sequence number may be from what its end has
+// sent so far and still be thought of the same connection. With ISNs chosen
+// at random a foreign one falls inside once in 128 times.
+const fitRange = 1 << 24
+
+// choose picks, among the connections of one tuple (newest first from i), the
+// one that p belongs to; -1 asks for a new one.
+func (t *Tracker) choose(i int32, p *capture.Packet, fromA bool) int32 {
+	newest := i
+	if p.Flags&(capture.SYN|capture.ACK|capture.RST) == capture.SYN {
+		return t.chooseSYN(i, p, fromA)
+	}
+	other := int32(-1) // fits, but in another encapsulation
+	for ; i >= 0; i = t.conn(i).next - 1 {
+		c := t.conn(i)
+		if !c.fits(c.side(fromA), p) {
+			continue
+		}
+		if c.Encap == p.Encap {
+			return i
+		}
+		if other < 0 {
+			other = i
+		}
+	}
+	if other >= 0 {
+		return other
+	}
+	c := t.conn(newest)
+	switch {
+	case p.Flags.Has(capture.RST):
+		return newest // a stray RST never opens a connection where there is one
+	case c.over():
+		return -1 // a reuse of the tuple whose SYN the capture missed
+	case c.Encap != p.Encap:
+		return -1 // another tenant's, seen from the middle
+	case p.Flags.Has(capture.SYN) && c.Ends[c.side(fromA)].HasISN && c.Established.Seen():
+		return -1 // SYN-ACK of a connection whose SYN the capture missed
+	}
+	return newest
+}
+
+// chooseSYN picks the connection of a SYN: one that began with the same
+// initial sequence number (it is then sent again), one in which this end has
+// not spoken yet (simultaneous open, split handshake, reordered capture), or
+// a new one (RFC 6191).
+func (t *Tracker) chooseSYN(i int32, p *capture.Packet, fromA bool) int32 {
+	for ; i >= 0; i = t.conn(i).next - 1 {
+		c := t.conn(i)
+		from := c.side(fromA)
+		e, o := &c.Ends[from], &c.Ends[from.Peer()]
+		switch {
+		case e.HasISN && e.ISN == p.Seq:
+			return i
+		case e.HasISN, c.Encap != p.Encap:
+		case e.Started && e.firstSeq == p.Seq+1:
+			return i
+		case !e.Started && (o.State == SynSent || o.AckSeen && e.SndUna == p.Seq+1):
+			return i
+		}
+	}
+	return -1
+}
+
+// fits reports whether p continues what its end has sent and acknowledges
+// what the other has.
+func (c *Conn) fits(from Side, p *capture.Packet) bool {
+	e, o := &c.Ends[from], &c.Ends[from.Peer()]
+	if p.Flags.Has(capture.SYN | capture.ACK) {
+		if e.HasISN {
+			return e.ISN == p.Seq
+		}
+		return !e.Started && (!o.HasISN || near(p.Ack, o.SndNxt))
+	}
+	if p.Flags.Has(capture.RST) && p.Flags.Has(capture.ACK) && o.State == SynSent {
+		return p.Ack == o.ISN+1 || near(p.Ack, o.SndNxt)
+	}
+	if e.Started && !near(p.Seq, e.SndNxt) {
+		return false
+	}
+	if !p.Flags.Has(capture.ACK) || !o.Started {
+		return true
+	}
+	if o.State == SynSent && !e.Started {
+		// Only what acknowledges this very SYN can be an answer to it; a
+		// challenge ACK of an older connection is none (RFC 5961 4.2).
+		return seqLT(o.ISN, p.Ack) && seqLEQ(p.Ack, o.SndNxt)
+	}
+	return near(p.Ack, o.SndNxt)
+}
+
+func near(a, b uint32) bool {
+	d := int32(a - b)
+	return d > -fitRange && d < fitRange
+}
+
+// succeed notes that c took over the tuple of old with packet p.
+func (c *Conn) succeed(old *Conn, p *capture.Packet) {
+	if old.Encap != p.Encap {
+		return // two tenants' connections say nothing of each other
+	}
+	c.Predecessor = old.ID
+	c.Gap = p.Time - old.Last.Time
+	if old.Successor.Seen() || !p.Flags.Has(capture.SYN) || p.Flags.Has(capture.ACK) {
+		return
+	}
+	old.Successor = Stamp{p.Ref, p.Time}
+	old.SuccessorID = c.ID
+	from := old.side(c.clientIsA)
+	old.Ends[from.Peer()].mayChallenge = p.Time
+	old.mark(old.Successor, from, SYNOtherISN, p.Seq)
+}
