@@ -1,0 +1,35 @@
+//go:build linux
+
+package main
+
+import "hangup/internal/lab/record"
+
+// Sizes of the first request and its answer.
+const (
+	requestSize = 20
+	answerSize  = 30
+)
+
+// greet is the traffic before the interesting part: a request and its
+// answer, both acknowledged when it returns on the server.
+func greet(l *L, c *Conn) {
+	if l.Role == record.Client {
+		c.WriteN(requestSize)
+		c.ReadAll(answerSize)
+		return
+	}
+	c.ReadAll(requestSize)
+	c.WriteN(answerSize)
+	c.UntilAcked()
+}
+
+// Probe sets that several families share.
+func allProbes() []string  { return []string{reader, writer, inRead, inWrite, nobody} }
+func bothOrders() []string { return []string{reader, writer} }
+func readProbes() []string { return []string{reader, writer, inRead} }
+func everyPlace() []Place {
+	return []Place{direct4, direct6, routed4, lo4, any4, routed6, lo6, routedAny4}
+}
+func somePlaces() []Place   { return []Place{direct4, routed6, lo4} }
+func wiredPlaces() []Place  { return []Place{wired4, wired6} }
+func routedPlaces() []Place { return []Place{routed4, routed6} }
