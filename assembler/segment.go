@@ -94,7 +94,6 @@ func (c *Conn) settleRoles(from Side, p *capture.Packet) Side {
 	if is != from && c.NResets == 0 && c.NICMP == 0 && c.NMarks == 0 {
 		c.Ends[0], c.Ends[1] = c.Ends[1], c.Ends[0]
 		c.clientIsA = !c.clientIsA
-		c.zeekSwap()
 		return is
 	}
 	return from
