@@ -1,13 +1,12 @@
 package assembler
 
 import (
-	"bytes"
 	"slices"
 
 	"hangup/capture"
 )
 
-// This file and zeek_stream.go keep, beside our own view of a connection,
+// The zeek files keep, beside our own view of a connection,
 // the one that Zeek's conn.log would have of it: the history string and the
 // conn_state. Zeek's rules are its own (TCPSessionAdapter.cc, TCP_Endpoint.cc
 // and TCP_Reassembler.cc below src/, and scripts/base/protocols/conn); they
@@ -95,59 +94,13 @@ const (
 // RSTs or SYNs with ever other sequence numbers can fill.
 func (c *Conn) History() string { return string(c.zeek.history[:c.zeek.n]) }
 
-// ConnState is the connection's state at its end as Zeek's conn.log has it:
-// S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR or OTH.
-func (c *Conn) ConnState() string {
-	o, r := &c.Ends[Client].zeek, &c.Ends[Server].zeek
-	if !o.orig {
-		o, r = r, o
+// Originator is the side whose letters are in upper case in History: the one
+// that Zeek's conn.log has in id.orig_h.
+func (c *Conn) Originator() Side {
+	if c.Ends[Server].zeek.orig {
+		return Server
 	}
-	oSilent := o.state == zeekInactive || o.state == zeekPartial
-	rSilent := r.state == zeekInactive || r.state == zeekPartial
-	switch {
-	case r.state == zeekReset:
-		return zeekResetByResponder(o, r, oSilent)
-	case o.state == zeekReset && !rSilent:
-		return "RSTO"
-	case o.state == zeekReset && zeekOnlySYN(c.zeek.history[:c.zeek.n]):
-		return "RSTOS0"
-	case o.state == zeekReset:
-		return "OTH"
-	case r.state == zeekClosed && o.state == zeekClosed:
-		return "SF"
-	case o.state == zeekClosed && rSilent:
-		return "SH"
-	case o.state == zeekClosed:
-		return "S2"
-	case r.state == zeekClosed && oSilent:
-		return "SHR"
-	case r.state == zeekClosed:
-		return "S3"
-	case o.state == zeekSYNSent && r.state == zeekInactive:
-		return "S0"
-	case o.state == zeekEstablished && r.state == zeekEstablished:
-		return "S1"
-	}
-	return "OTH"
-}
-
-func zeekResetByResponder(o, r *zeekEnd, oSilent bool) string {
-	switch {
-	case o.state == zeekSYNSent || o.state == zeekSYNACKSent,
-		o.state == zeekReset && o.size(r) == 0 && r.size(o) == 0:
-		return "REJ"
-	case oSilent:
-		return "RSTRH"
-	}
-	return "RSTR"
-}
-
-// zeekOnlySYN reports whether, before its RST, the originator of history h
-// had sent nothing but a SYN and perhaps data.
-func zeekOnlySYN(h []byte) bool {
-	h = bytes.TrimPrefix(h, []byte("^"))
-	rst := bytes.IndexByte(h, 'R')
-	return rst > 0 && h[0] == 'S' && !bytes.ContainsAny(h[:rst], "HAFGIQ")
+	return Client
 }
 
 // zeekSegment takes one packet of the connection, none left out but the
