@@ -1,0 +1,177 @@
+package output
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"hangup/assembler"
+	"hangup/classify"
+)
+
+func addrPort(a netip.Addr, port uint16) string { return netip.AddrPortFrom(a, port).String() }
+
+// evidence prints the proof: when, which packet, who, what.
+func (t *text) evidence(list []classify.Evidence) {
+	if len(list) == 0 {
+		return
+	}
+	t.blank()
+	wide := 1
+	for _, e := range list {
+		wide = max(wide, len(t.refs.text(e.Ref)))
+	}
+	for _, e := range list {
+		lead := margin + paint(t.faint, t.clock.text(e.Time)) + "  " + padLeft(t.refs.text(e.Ref), wide) + "  " + pad(sender(&e), len("network")) + "  "
+		t.wrap(lead, clean(e.What), t.width)
+	}
+}
+
+func sender(e *classify.Evidence) string {
+	if e.Network {
+		return "network"
+	}
+	return e.Side.String()
+}
+
+// outcomes prints what each side's Go program saw, with its conditions, and
+// what the layer above the socket reported.
+func (t *text) outcomes(res *classify.Result) {
+	gap := false
+	for s := range assembler.Side(2) {
+		o := &res.Go[s]
+		line := t.goLine(o)
+		if line == "" && len(o.If) == 0 && o.Note == "" && res.App[s] == nil {
+			continue
+		}
+		if !gap {
+			t.blank()
+			gap = true
+		}
+		t.outcome(s, line, o, res.App[s])
+	}
+	if gap && (len(res.AltText) > 0 || res.Advice != "" || res.Detail != "") {
+		t.blank()
+	}
+}
+
+func (t *text) outcome(side assembler.Side, line string, o *classify.Outcome, app *classify.AppOutcome) {
+	lead := margin + paint(t.bold, pad(side.String(), label))
+	next := margin + strings.Repeat(" ", label)
+	say := func(s string) {
+		t.wrap(lead, s, t.width)
+		lead = next
+	}
+	if line != "" {
+		say(line)
+	}
+	if app != nil {
+		say(t.app(app))
+	}
+	for i := range o.If {
+		say(t.goIf(&o.If[i]))
+	}
+	if o.Note != "" {
+		t.prose(lead, paint(t.faint, "("+clean(o.Note)+")"))
+		lead = next
+	}
+	if t.style.Verbose {
+		for _, s := range texts(o) {
+			t.wrap(lead, paint(t.faint, keep(`"`+clean(s)+`"`)), t.width)
+		}
+	}
+}
+
+func (t *text) app(a *classify.AppOutcome) string {
+	s := a.Protocol + keep(" → ") + t.token(a.Error)
+	if a.Text != "" && a.Text != string(a.Error) {
+		s += ": " + clean(a.Text)
+	}
+	if a.Note != "" {
+		s += paint(t.faint, " ("+clean(a.Note)+")")
+	}
+	return s
+}
+
+// doubts prints the detail, the alternatives, and what is missing.
+func (t *text) doubts(res *classify.Result) {
+	if res.Detail != "" {
+		t.prose(margin+pad("detail", label), clean(res.Detail))
+	}
+	for i, why := range res.AltText {
+		t.prose(margin+pad("or", label), paint(t.bold, res.Alt[i].Cause.String())+": "+why)
+	}
+	if p := partial(res.Partial); len(p) > 0 {
+		t.prose(margin+pad("lacks", label), paint(t.faint, strings.Join(p, ", ")))
+	}
+	if res.SameAs != 0 {
+		t.prose(margin+pad("same", label), fmt.Sprintf("as #%d, seen on the other side of a NAT or tunnel", res.SameAs))
+	}
+}
+
+// more is what only -v shows: handshake, states, marks.
+func (t *text) more(res *classify.Result) {
+	c := res.Conn
+	client, server := c.End(assembler.Client), c.End(assembler.Server)
+	items := []string{keep(fmt.Sprintf("%s / %s", client.State, server.State)), keep("history " + history(c)), keep("Zeek " + connState(c))}
+	if c.RTTServer > 0 || c.RTTClient > 0 {
+		items = append(items, keep(fmt.Sprintf("round trip %s to the server, %s to the client", span(c.RTTServer), span(c.RTTClient))))
+	}
+	for s := range assembler.Side(2) {
+		e := c.End(s)
+		if e.Retransmits > 0 {
+			items = append(items, keep(plural(uint64(e.Retransmits), "retransmission")+" by the "+s.String()))
+		}
+	}
+	t.prose(margin+pad("also", label), paint(t.faint, strings.Join(items, " · ")))
+	for i := range c.KeptMarks() {
+		m := &c.Marks[i]
+		t.wrap(margin+pad("mark", label), paint(t.faint, fmt.Sprintf("%s  %s  %s  %s", keep(t.clock.text(m.Time)), t.refs.text(m.Ref), m.Side, markText(m))), t.width)
+	}
+}
+
+const listRow = "  #%-*d  %s  %s  %s\n"
+
+// list prints one line per connection.
+func (t *text) list() {
+	n := t.r.Conns.Len()
+	if n == 0 {
+		return
+	}
+	digits := len(fmt.Sprint(t.r.Conns.Conn(n - 1).ID))
+	t.printf("%s\n", paint(t.faint, "Every connection, in the order of first packets:"))
+	t.blank()
+	for i := range n {
+		t.line(i, digits)
+	}
+}
+
+// line is a connection in one row. Ends are as wide as the page allows;
+// whatever is longer pushes the rest to the right rather than being cut.
+func (t *text) line(i, digits int) {
+	c, v := t.r.Conns.Conn(i), t.r.Conns.Verdict(i)
+	lead := "  " + padLeft(fmt.Sprintf("#%d", c.ID), digits+1) + "  " + paint(t.faint, t.clock.seconds(c.First.Time)) + "  "
+	verdict := t.class(v.Class, pad(v.Cause.String(), causeColumn-1))
+	if v.By != classify.ByUnknown {
+		verdict = t.class(v.Class, pad(v.Cause.String()+" by "+v.By.String(), causeColumn+10))
+	}
+	ends := endpoint(c.End(assembler.Client)) + " → " + endpoint(c.End(assembler.Server))
+	if t.width >= 110 {
+		t.printf("%s%s  %s  %s\n", lead, pad(verdict, causeColumn+10), pad(ends, 46), paint(t.faint, plain(span(c.Last.Time-c.First.Time))))
+		return
+	}
+	t.printf("%s%s  %s\n", lead, pad(v.Cause.String(), causeColumn-1), ends)
+}
+
+func plain(s string) string { return strings.ReplaceAll(s, nbsp, " ") }
+
+// partial lists what the capture lacks of a connection.
+func partial(p assembler.Partial) []string {
+	s := []string{}
+	for i, name := range [...]string{"no-start", "no-end", "one-way", "gaps", "snaplen", "duplicates", "evicted"} {
+		if p&(1<<i) != 0 {
+			s = append(s, name)
+		}
+	}
+	return s
+}

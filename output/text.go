@@ -1,0 +1,106 @@
+package output
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"hangup/capture"
+	"hangup/classify"
+)
+
+// Text prints the report for people: what was read and what was wrong with
+// it, how many connections ended how, and one example of every way to end
+// badly, the most harmful first.
+func Text(w io.Writer, r *Report, s Style) error {
+	sum := r.Conns.Summary()
+	t := &text{
+		page:  newPage(w, s),
+		r:     r,
+		style: s,
+		sum:   sum,
+		refs:  refs{r.Inputs},
+		clock: newClock(sum.First, max(sum.Last, sum.End)),
+	}
+	t.header()
+	t.trouble()
+	t.table()
+	if !s.Quiet {
+		t.groups()
+	}
+	if s.All && !s.Quiet {
+		t.list()
+	}
+	return t.flush()
+}
+
+type text struct {
+	*page
+	r     *Report
+	style Style
+	sum   classify.Summary
+	refs  refs
+	clock clock
+}
+
+const manyInputs = 6
+
+func (t *text) header() {
+	in := t.r.Inputs
+	for i := range in {
+		if i == manyInputs && len(in) > manyInputs+1 && !t.style.Verbose {
+			t.printf("%s\n", paint(t.faint, fmt.Sprintf("      and %d more files", len(in)-i)))
+			break
+		}
+		lead := ""
+		if len(in) > 1 {
+			lead = fmt.Sprintf("%4d: ", i+1)
+		}
+		t.wrap(lead, paint(t.bold, keep(clean(in[i].Name)))+" "+paint(t.faint, "· "+describe(&in[i])), t.width)
+		if t.style.Verbose {
+			for _, c := range in[i].Comments {
+				t.prose(strings.Repeat(" ", len(lead)+2), paint(t.faint, "comment: "+clean(c)))
+			}
+		}
+	}
+	items := []string{plural(read(in), "packet"), keep(count(t.sum.Packets) + " of them TCP"), plural(t.sum.Connections, "connection"), plural(t.sum.Hosts, "host")}
+	if t.sum.First > 0 {
+		items = append([]string{t.period()}, items...)
+	}
+	t.wrap("", strings.Join(items, " · "), t.width)
+	if t.r.Filter != "" {
+		t.wrap("", fmt.Sprintf("Selected: %s (%s of %s)", clean(t.r.Filter), count(t.sum.Connections), plural(t.r.Total, "connection")), t.width)
+	}
+}
+
+func (t *text) period() string {
+	first := time.Unix(0, t.sum.First).UTC()
+	end := max(t.sum.Last, t.sum.End)
+	last := time.Unix(0, end).UTC().Format("15:04:05")
+	if t.clock.dated {
+		last = time.Unix(0, end).UTC().Format("2006-01-02 15:04:05")
+	}
+	return keep(first.Format("2006-01-02 15:04:05")+" – "+last+" UTC") + keep(" ("+span(end-t.sum.First)+")")
+}
+
+func describe(in *capture.Input) string {
+	items := []string{keep(in.Format)}
+	if in.Compression != "" {
+		items[0] += "," + nbsp + in.Compression
+	}
+	if len(in.Links) > 0 {
+		items = append(items, keep(strings.Join(in.Links, ", ")))
+	}
+	if in.Snaplen > 0 && in.Cut > 0 {
+		items = append(items, keep(fmt.Sprintf("snaplen %d", in.Snaplen)))
+	}
+	return clean(strings.Join(items, " · "))
+}
+
+func read(in []capture.Input) (n uint64) {
+	for i := range in {
+		n += in[i].Packets
+	}
+	return n
+}

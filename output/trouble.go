@@ -1,0 +1,78 @@
+package output
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"hangup/assembler"
+	"hangup/capture"
+)
+
+const manyTroubles = 8
+
+// trouble says, before anything else is claimed, what was wrong with the
+// capture: every line weakens what the verdicts below may rest on.
+func (t *text) trouble() {
+	var lines []string
+	for i := range t.r.Inputs {
+		in := &t.r.Inputs[i]
+		for _, s := range troubles(in) {
+			if len(t.r.Inputs) > 1 {
+				s = clean(in.Name) + ": " + s
+			}
+			lines = append(lines, s)
+		}
+	}
+	for i, s := range lines {
+		if i == manyTroubles && len(lines) > manyTroubles+1 && !t.style.Verbose {
+			t.wrap(paint(t.yellow, "! "), fmt.Sprintf("and %d more of the kind; -v shows them", len(lines)-i), t.width)
+			break
+		}
+		t.prose(paint(t.yellow, "! "), s)
+	}
+	if n := t.late(); n > 0 {
+		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s began before the capture: who is client is a guess there, and early facts are missing.", plural(n, "connection")))
+	}
+	t.blank()
+}
+
+func (t *text) late() (n uint64) {
+	for i := range t.r.Conns.Len() {
+		if t.r.Conns.Verdict(i).Partial&assembler.NoStart != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func troubles(in *capture.Input) []string {
+	var s []string
+	if in.Err != nil {
+		s = append(s, "It broke off; what came before is reported: "+clean(in.Err.Error())+".")
+	}
+	if in.Drops > 0 {
+		s = append(s, fmt.Sprintf("The capturing host dropped %s: silence and gaps below may be the capture's own.", plural(in.Drops, "packet")))
+	}
+	if in.Cut > 0 {
+		s = append(s, fmt.Sprintf("%s cut short by the capture: what TLS and HTTP saw stays untold there.", are(in.Cut, "packet")))
+	}
+	if in.Bad > 0 {
+		s = append(s, fmt.Sprintf("%s left out as malformed.", are(in.Bad, "packet")))
+	}
+	for _, link := range slices.Sorted(maps.Keys(in.Unsupported)) {
+		s = append(s, fmt.Sprintf("%s left out: link type %s is not supported.", are(in.Unsupported[link], "packet"), clean(link)))
+	}
+	if in.Backwards > 0 {
+		s = append(s, fmt.Sprintf("Time goes backwards at %s (several queues, or a clock that was set): delays may be off.", plural(in.Backwards, "packet")))
+	}
+	return s
+}
+
+func are(n uint64, noun string) string {
+	verb := " were"
+	if n == 1 {
+		verb = " was"
+	}
+	return plural(n, noun) + verb
+}
