@@ -188,16 +188,8 @@ func (e *end) closeGaps() {
 
 // declareOnSYN lets a SYN's line change what the end declares.
 func (e *end) declareOnSYN(v values) {
-	if v.is("mss", off) {
-		e.mss = none
-	} else {
-		e.mss = int(v.apply("mss", uint32(e.mss), 0))
-	}
-	if v.is("wscale", off) {
-		e.wscale = none
-	} else {
-		e.wscale = int(int32(v.apply("wscale", uint32(e.wscale), 0)))
-	}
+	e.mss = v.orNone("mss", off, e.mss)
+	e.wscale = v.orNone("wscale", off, e.wscale)
 }
 
 // chooseID is the packet's IP ID. Linux sends 0 from what is no full socket:

@@ -61,7 +61,7 @@ func parseMoment(text string) (moment, bool) {
 	if text == "" || text[0] == '+' || text[0] == '-' {
 		return m, false
 	}
-	if last := text[len(text)-1]; last == '.' || '0' <= last && last <= '9' {
+	if strings.Trim(text, ".0123456789") == "" {
 		text += "s"
 	}
 	d, err := time.ParseDuration(text)

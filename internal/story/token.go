@@ -109,12 +109,18 @@ func (c *cursor) end(remedy string) error {
 	return c.peek().fail(remedy, "unexpected %q", c.peek().text)
 }
 
-// nearest is the candidate that is at most two typing errors away, or "".
+// nearest is the candidate that is at most two typing errors away, or of
+// which one abbreviates the other, or "".
 func nearest(word string, candidates []string) string {
-	best, limit := "", 3
+	best, limit := "", min(3, len(word)/2+1)
 	for _, candidate := range candidates {
 		if d := distance(word, candidate); d < limit && d < len(candidate) {
 			best, limit = candidate, d
+		}
+	}
+	for _, candidate := range candidates {
+		if best == "" && min(len(word), len(candidate)) >= 3 && (strings.HasPrefix(word, candidate) || strings.HasPrefix(candidate, word)) {
+			best = candidate
 		}
 	}
 	return best

@@ -1,0 +1,141 @@
+package story
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestErrors has the line and column of each mistake, and what the message
+// must say. Line 1 is the marker.
+func TestErrors(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"> S length=1", `line 2, column 5: unknown word "length=1": did you mean len=100, bytes of payload`},
+		{"> S sequence", "did you mean seq=1"},
+		{"> S foo", "known here: seq, ack, win"},
+		{"> Q", `line 2, column 3: "Q" are no TCP flags: write the flags as tcpdump does`},
+		{">", `line 2, column 2: "" are no TCP flags`},
+		{"> len=100", `column 3: "len=100" are no TCP flags`},
+		{"> SS", "no TCP flags"},
+		{"> live", "write `R.`"},
+		{"> R", "line 2, column 3: a bare R has no number of its own: write `stateless`"},
+		{"\n\n+1 foo > S", `line 4, column 4: unknown word "foo"`},
+		{"handshak", "did you mean handshake?"},
+		{"conn bee\nbe > S", "line 3, column 1: unknown word \"be\": did you mean bee?"},
+		{"+0.010 C > S", "column 8: unknown word \"C\": write `> S` for a packet of the client"},
+		{"end +60", "write `+60 other`"},
+		{"+60", "line 2, column 4: the line ends too early"},
+		{"+1s2 > .", `column 1: "+1s2" is not a time: write +0.2`},
+		{"1x3 > .", "not a time"},
+		{"+1x99999 > .", "not a time"},
+		{"+1,,2 > .", "not a time"},
+		{"++1 > .", "not a time"},
+		{"+90000h > .", "not a time"},
+		{"+87000h > .\n+87000h > .", "line 3, column 1: the story gets longer than ten years"},
+		{"5 > .\n4 > .", "line 3, column 1: 4s is before the line above, at 5s: write a later one"},
+		{"rexmit", "unknown word"},
+		{"> P. len=1 lost\n> rexmit", "line 3, column 3: rexmit needs a time"},
+		{"> keepalive", "needs a time"},
+		{"other", "needs a time: write for example +0.2"},
+		{"+1 > rexmit", "column 6: all that the client sent is acknowledged"},
+		{"> P. len=5\n+1 > rexmit seq=3", "line 3, column 13: the client has sent no segment that starts there"},
+		{"+1 > rexmit len=5", "rexmit sends its own content"},
+		{"> stateless", "no segment for the client to answer"},
+		{"> .\n< stateless \"x\"", "stateless sends its own content"},
+		{"> R.\n< stateless", "nobody answers a RST"},
+		{"> . #x\n> stateless to=#x", "line 3, column 13: that packet is the client's own"},
+		{"> . #x\n< stateless to=#y", `no packet has the label "#y"`},
+		{"> . #x\n< stateless to=x", `no packet has the label "x"`},
+		{"> . to=#x", "to= is for stateless"},
+		{"> . last", "last is for rexmit"},
+		{"> F.\n> P. len=1", "line 3, column 3: the client has sent its FIN already: write `rexmit`"},
+		{"> F.\n> F.", "has sent its FIN already"},
+		{"close by C\nclose by C", "line 3, column 1: the client has sent its FIN already"},
+		{"> . crossed", "only 0 packets have reached this end"},
+		{"> . crossed=0", "crossed=0 says nothing"},
+		{"> . seq=x", "\"seq=x\" does not fit: write seq=1 (relative to the ISN)"},
+		{"> . seq=4294967296", "does not fit"},
+		{"> . urg=+1", "does not fit"},
+		{"> . lost=1", "\"lost=1\" does not fit: write lost: captured, but never delivered"},
+		{"> . win", "does not fit: write win=0"},
+		{"> . win=1 win=2", "line 2, column 11: win given twice: keep one"},
+		{"> . ts=maybe", "write ts=on or ts=off"},
+		{"> . mss=1", "mss is an option of a SYN"},
+		{"> . wscale=1", "wscale is an option of a SYN"},
+		{"> . opt=zz", "two hexadecimal digits a byte"},
+		{"> S tfo=" + strings.Repeat("00", 17), "at most 16 bytes"},
+		{"> . sack=1-2,3-4,5-6,7-8", "options of 48 bytes, where TCP has room for 40"},
+		{"> . sack=1", "write sack=100-200"},
+		{"> P. hex:123", "is not hexadecimal"},
+		{"> P. tls:23", "write tls:23:100"},
+		{"> P. \"abc", "line 2, column 6: string without an end"},
+		{"> P. \"abc\" len=2", "the payload has 3 bytes already"},
+		{"> P. len=65456", "at most 65455 bytes, or use exchange"},
+		{"> . mac=1", "is not a MAC address"},
+		{"> . vlan=4096", "is not a VLAN"},
+		{"> . iface=2", "declare `link sll2`"},
+		{"link raw\n> . vlan=2", "link raw has no vlan"},
+		{"link sll\ndup pad", "unknown word \"pad\""},
+		{"link sll\nmirror vlan=3", "link sll has no vlan"},
+		{"client [2001:db8::1]:1\nserver [2001:db8::2]:2\n> . id=1", "IPv6 has no IP ID"},
+		{"client [2001:db8::1]:1\n> .", "one end is IPv4, the other IPv6"},
+		{"conn b client [2001:db8::1]:1", "line 2, column 6: one end is IPv4, the other IPv6"},
+		{"conn close", "\"close\" is no name for a connection"},
+		{"conn b\nconn b", "connection b is declared already"},
+		{"conn b clint :1", `line 2, column 8: unexpected "clint"`},
+		{"client 1.2.3.4", "write 192.0.2.1:40000"},
+		{"client :x", "is not a port"},
+		{"client win=5", "did you mean"},
+		{"client window=-5", "does not fit"},
+		{"client :1 server :2", `unexpected "server"`},
+		{"> .\nclient :1", "line 3, column 1: client is declared behind packets"},
+		{"+1 client :1", "line 2, column 1: a declaration has no time and no label"},
+		{"rtt 1 #x", "a declaration has no time and no label"},
+		{"rtt x", "write rtt 0.02"},
+		{"link token", "unknown link type \"token\": write link ethernet, link sll"},
+		{"link sll at X", "write C or S"},
+		{"link raw extra", `unexpected "extra": end the line here`},
+		{"> .\nlink raw", "line 3, column 1: link is declared behind packets"},
+		{"start yesterday", "write start 2026-01-01T00:00:00Z"},
+		{"> .\nstart 2026-01-01T00:00:00Z", "start is declared behind packets"},
+		{"snaplen 0", "write snaplen 96"},
+		{"> .\nsnaplen 96", "snaplen is declared behind packets"},
+		{"mirror of=#x", "mirror repeats every packet"},
+		{"dup", "no packet to repeat"},
+		{"+1 other\ndup ttl=-1", "only TCP packets can be repeated with them"},
+		{"> .\ndup nat=1", "write nat=198.51.100.1:50000"},
+		{"handshake now", "handshake stands alone"},
+		{"close", "line 2, column 6: close by whom?: write `close by C` or `close by S`"},
+		{"close by me", "write C or S"},
+		{"exchange 100", "is no payload"},
+		{"exchange 0 1", "is no payload"},
+		{"exchange 10485760 10485760 by S #x\n+0x10 exchange 10485760 10485760", "takes more than"},
+		{"> S\nicmp host-unreachble from S", "did you mean host-unreachable?"},
+		{"> S\nicmp 3/x from S", "write type/code as in 3/1"},
+		{"> S\nicmp host-unreachable", "an ICMP error from whom?"},
+		{"> S\nicmp host-unreachable from X", "write C, S or an address"},
+		{"> S\nicmp host-unreachable from 2001:db8::1", "is no host here"},
+		{"icmp host-unreachable from S", "no TCP packet of this family to quote"},
+		{"client [2001:db8::1]:1\nserver [2001:db8::2]:2\n> .\nicmp host-unreachable from S", "is no ICMPv6 error"},
+		{"# comment", "line 2, column 1: the line starts with #: a comment starts with //"},
+		{"> . # comment", "unknown word \"#\": a label ends the line, and a comment starts with //"},
+		{"> . #1x", `"#1x" is no label`},
+		{"> . #x\n> . #x", "line 3, column 5: the label #x is taken"},
+		{"> . uncaptured #x", "the line made no packet in the capture"},
+		{"> . uncaptured cut=9", "nothing of an uncaptured packet is in the capture"},
+		{"> S\n-- packets --\n> S", "line 3, column 1: second packets section"},
+	} {
+		s, err := Parse([]byte("-- packets --\n" + c.text))
+		var at *Error
+		if !errors.As(err, &at) {
+			t.Errorf("%q: %v, %d packets", c.text, err, len(s.Packets()))
+			continue
+		}
+		if !strings.Contains(err.Error(), c.want) || at.Remedy == "" {
+			t.Errorf("%q\n got %v\nwant %s", c.text, err, c.want)
+		}
+	}
+	if _, err := Parse([]byte("prose only\n")); err == nil || !strings.Contains(err.Error(), "no packets section") {
+		t.Errorf("no section: %v", err)
+	}
+}
