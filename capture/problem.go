@@ -20,26 +20,29 @@ const (
 	FragmentOverlap
 	FragmentTimeout
 	FragmentLimit
+	FragmentLength
 	RecordLength
+	UnknownInterface
 )
 
 var problemTexts = [...]string{
-	NoProblem:       "no problem",
-	LinkTruncated:   "link header cut short",
-	LinkUnsupported: "link type not supported",
-	IPTruncated:     "IP header cut short",
-	IPVersion:       "IP version is neither 4 nor 6",
-	IPHeaderLength:  "IP header length below 20 bytes or beyond the packet",
-	IPTotalLength:   "IP total length below the header's",
-	IPv6Extension:   "IPv6 extension header runs past the packet",
-	TCPTruncated:    "TCP header cut short before its flags",
-	TCPHeaderLength: "TCP data offset below 20 bytes or beyond the segment",
-	TunnelTruncated: "tunnel header cut short",
-	TooDeep:         "more nested headers than any real packet has",
-	FragmentOverlap: "IP fragments overlap (RFC 5722)",
-	FragmentTimeout: "IP fragments never completed",
-	FragmentLimit:   "too many IP fragments pending",
-	RecordLength:    "record length does not fit the file",
+	NoProblem:        "no problem",
+	LinkTruncated:    "link header cut short",
+	LinkUnsupported:  "link type not supported",
+	IPTruncated:      "IP header cut short",
+	IPVersion:        "IP version is neither 4 nor 6",
+	IPHeaderLength:   "IP header length below 20 bytes or beyond the packet",
+	IPTotalLength:    "IP total length below the header's",
+	IPv6Extension:    "IPv6 extension header runs past the packet",
+	TCPTruncated:     "TCP header cut short before its flags",
+	TCPHeaderLength:  "TCP data offset below 20 bytes or beyond the segment",
+	TunnelTruncated:  "tunnel header cut short",
+	TooDeep:          "more nested headers than any real packet has",
+	FragmentOverlap:  "IP fragments overlap (RFC 5722)",
+	FragmentTimeout:  "IP fragments never completed",
+	FragmentLimit:    "too many IP fragments pending",
+	RecordLength:     "record length does not fit the file",
+	UnknownInterface: "belongs to an interface that the file does not describe",
 }
 
 // String is the cause as it stands after "file: packet N: ".

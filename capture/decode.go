@@ -1,0 +1,57 @@
+package capture
+
+import "math"
+
+// decoder turns records into packets. It keeps what spans packets: pending
+// IP fragments and the names of the tunnels seen. One goroutine decodes;
+// only encap may be called from another.
+type decoder struct {
+	fragmented fragmentTable
+	encaps     encapTable
+}
+
+func newDecoder() *decoder { return &decoder{} }
+
+// decode fills *p from the frame of r, which lies in b.Data. Every field is
+// set but Ref. The payload of a datagram rebuilt from fragments is appended
+// to b.Data, so bytes between its length and its capacity are not the
+// caller's to keep anything in.
+func (d *decoder) decode(b *Batch, r *record, p *Packet) {
+	*p = Packet{Time: r.time, Iface: r.iface, Traits: r.traits}
+	if uint64(r.off)+uint64(r.capLen) > uint64(len(b.Data)) {
+		p.Kind, p.Problem = Bad, RecordLength
+		return
+	}
+	frame := b.Data[r.off : r.off+r.capLen]
+	if decodeFast(p, r, frame) {
+		return
+	}
+	// The fast path may have begun and found the frame not to be its kind.
+	*p = Packet{Time: r.time, Iface: r.iface, Traits: r.traits}
+	w := walk{
+		d: d, b: b, p: p,
+		rest: frame, off: r.off,
+		wire: max(r.wireLen, r.capLen),
+	}
+	w.run(w.link(r.link))
+	if p.Kind == TCP || p.Kind == ICMPError {
+		p.Encap = d.encaps.note(&w)
+	}
+}
+
+// encap describes a key that decode put into Packet.Encap; "" for 0. It may
+// be called while another goroutine decodes.
+func (d *decoder) encap(key uint32) string { return d.encaps.describe(key) }
+
+// fragments counts the datagrams of which some IP fragments are still
+// missing, and those that were given up: too old, pushed out by newer ones,
+// or overlapping. Not to be called while another goroutine decodes.
+func (d *decoder) fragments() (pending, expired uint64) {
+	return uint64(d.fragmented.pending), d.fragmented.expired
+}
+
+// room reports whether n more bytes can lie in the batch and still be
+// reached by a 32-bit offset.
+func (b *Batch) room(n uint32) bool {
+	return uint64(len(b.Data))+uint64(n) <= math.MaxUint32
+}
