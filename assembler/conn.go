@@ -88,11 +88,12 @@ type End struct {
 	WScale uint8           // from its SYN, capped at 14 (RFC 7323 2.3); in force only if both offered it
 
 	// Sequence space this end sent into.
-	Started bool   // SndNxt and SndUna are valid: something with a sequence number was seen
-	SndNxt  uint32 // one past the highest sequence number it used, SYN and FIN included
-	SndUna  uint32 // highest acknowledgment its peer sent; SndNxt of the first packet if none yet
-	AckSeen bool   // the peer acknowledged something: SndUna is a fact
-	Highest uint32 // largest payload of one segment so far
+	Started      bool   // SndNxt and SndUna are valid: something with a sequence number was seen
+	SndNxt       uint32 // one past the highest sequence number it used, SYN and FIN included
+	SndUna       uint32 // highest acknowledgment its peer sent; SndNxt of the first packet if none yet
+	AckSeen      bool   // the peer acknowledged something: SndUna is a fact
+	Highest      uint32 // largest payload of one segment so far
+	HighestAcked uint32 // ... of those known to have been acknowledged
 
 	Window     uint32 // last one advertised, scaled
 	MaxWindow  uint32 // largest advertised, scaled
@@ -264,6 +265,7 @@ type Reset struct {
 
 	Fit       ResetFit
 	Trigger   Trigger
+	Before    Stamp  // its sender's packet before it, zero if none
 	Answers   Stamp  // the packet it answers, if Trigger is not NoTrigger
 	Idle      int64  // silence on the connection before it
 	From, To  State  // of its sender and its receiver before it

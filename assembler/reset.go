@@ -10,7 +10,7 @@ func (c *Conn) reset(from Side, p *capture.Packet, at Stamp, idle int64) Notes {
 		Stamp: at, Side: from, Flags: p.Flags, Seq: p.Seq, Ack: p.Ack, Len: p.Len,
 		Window: p.Window, IPID: p.IPID, TTL: p.TTL, Traits: p.Traits,
 		HasTS: p.Options&capture.OptTimestamps != 0, TSVal: p.TSVal, Link: p.Link,
-		Idle: idle, From: e.State, To: o.State,
+		Idle: idle, Before: e.Last, From: e.State, To: o.State,
 		Unacked: e.Outstanding(), Unread: e.UnreadHint(o), SinceData: e.SinceData,
 	}
 	r.Fit = c.fitReset(e, o, p)

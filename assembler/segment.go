@@ -241,7 +241,7 @@ func (t *Tries) again(at Stamp, idle int64, seq, n uint32) {
 func (c *Conn) ack(from Side, p *capture.Packet, at Stamp) Notes {
 	e, o := &c.Ends[from], &c.Ends[from.Peer()]
 	if o.Started && !seqLEQ(p.Ack, o.SndNxt) {
-		if !near(p.Ack, o.SndNxt) {
+		if lost := e.Started && p.Seq == e.SndNxt && p.Ack != 0; !near(p.Ack, o.SndNxt) && !lost {
 			return 0 // acknowledges nothing of this connection
 		}
 		c.unseen(o, p.Ack)
@@ -337,6 +337,9 @@ func (c *Conn) pastFIN(e, o *End, p *capture.Packet, at Stamp) {
 
 // acknowledge settles what o had sent and an ACK now covers.
 func (c *Conn) acknowledge(o *End, ack uint32, at Stamp) {
+	if ack == o.SndNxt {
+		o.HighestAcked = o.Highest
+	}
 	if o.HasISN && seqLT(o.ISN, ack) {
 		for _, t := range []*Tries{&o.SYN, &o.SYNACK} {
 			if t.Pending() {

@@ -1,6 +1,9 @@
 package classify
 
 import (
+	"cmp"
+	"slices"
+
 	"hangup/assembler"
 )
 
@@ -22,8 +25,38 @@ func (a *Analysis) Add(c *assembler.Conn) {
 // Finish judges and refines. Afterwards connections stand in the order of
 // their first packets.
 func (a *Analysis) Finish(env Env) {
+	slices.SortFunc(a.conns, func(x, y assembler.Conn) int { return cmp.Compare(x.ID, y.ID) })
+	if env.End == 0 {
+		for i := range a.conns {
+			env.End = max(env.End, a.conns[i].Last.Time)
+		}
+	}
 	a.env = env
-	// sort by ID, judge each, refine with neighbours, count
+	a.verdicts = make([]Verdict, len(a.conns))
+	for i := range a.conns {
+		a.verdicts[i] = Judge(&a.conns[i], env)
+	}
+	refine(a.conns, a.verdicts, env)
+	a.count()
+}
+
+func (a *Analysis) count() {
+	s := Summary{Connections: uint64(len(a.conns)), End: a.env.End}
+	hosts := map[[16]byte]struct{}{}
+	for i := range a.conns {
+		c, v := &a.conns[i], &a.verdicts[i]
+		s.ByClass[v.Class]++
+		s.ByCause[v.Cause]++
+		s.Packets += uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
+		hosts[c.Ends[0].Addr] = struct{}{}
+		hosts[c.Ends[1].Addr] = struct{}{}
+		if s.First == 0 || c.First.Time < s.First {
+			s.First = c.First.Time
+		}
+		s.Last = max(s.Last, c.Last.Time)
+	}
+	s.Hosts = uint64(len(hosts))
+	a.summary = s
 }
 
 // Len is the number of connections.

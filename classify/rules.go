@@ -1,26 +1,137 @@
 package classify
 
-import "hangup/assembler"
-
-// Why is the reason an Alternative cannot be excluded.
-type Why uint8
-
-// Judge applies the rules to one connection.
-func Judge(c *assembler.Conn, env Env) Verdict { return Verdict{} }
-
-// Explain spells a verdict out.
-func Explain(c *assembler.Conn, v Verdict, env Env) Result {
-	r := Result{Conn: c, Verdict: v}
-	r.Go = Outcomes(c, v, env)
-	return r
-}
+import (
+	"hangup/assembler"
+)
 
 // Rule is one entry of the ordered list; the first that matches names the cause.
 type Rule struct {
-	Cause Cause
-	Name  string // as its story in testdata/stories is called
-	Doc   string // what it means, what proves it, RFC section, kernel function, what to do in Go
+	Cause  Cause
+	Name   string // as its story in testdata/stories is called
+	Doc    string // what it means, what proves it, RFC section, kernel function
+	Advice string // what to do about it in Go; "" if nothing is wrong
+	match  func(*view) (finding, bool)
+}
+
+// finding is what a rule that matches has to say.
+type finding struct {
+	class      Class
+	by         Party
+	confidence Confidence
+	alts       []Alternative
 }
 
 // Rules is the ordered list, specific before general.
-func Rules() []Rule { return nil }
+func Rules() []Rule { return rules }
+
+var rules = []Rule{
+	{Cause: StaleTuple, Name: "stale-tuple", match: staleTuple},
+	{Cause: ConnectionRefused, Name: "connection-refused", match: connectionRefused},
+	{Cause: ICMPRejected, Name: "icmp-rejected", match: icmpRejected},
+	{Cause: DialCancelled, Name: "dial-cancelled", match: dialCancelled},
+	{Cause: ConnectTimeout, Name: "connect-timeout", match: connectTimeout},
+	{Cause: InjectedReset, Name: "injected-reset", match: injectedReset},
+	{Cause: ResetByOwnHost, Name: "reset-by-own-host", match: resetByOwnHost},
+	{Cause: AcceptQueueOverflow, Name: "accept-queue-overflow-reset", match: overflowReset},
+	{Cause: AcceptQueueOverflow, Name: "accept-queue-overflow", match: overflowSilent},
+	{Cause: HandshakeIncomplete, Name: "handshake-incomplete", match: handshakeIncomplete},
+	{Cause: OrderlyClose, Name: "late-alert", match: lateAlert},
+	{Cause: WriteAfterClose, Name: "write-after-close", match: writeAfterClose},
+	{Cause: FinWait2Expired, Name: "fin-wait2-expired", match: finWait2Expired},
+	{Cause: KeepaliveTimeout, Name: "keepalive-timeout", match: keepaliveTimeout},
+	{Cause: PMTUBlackhole, Name: "pmtu-blackhole", match: pmtuBlackhole},
+	{Cause: RetransmissionTimeout, Name: "retransmission-timeout", match: retransmissionTimeout},
+	{Cause: FinTimeout, Name: "fin-timeout", match: finTimeout},
+	{Cause: PeerLostState, Name: "peer-lost-state", match: peerLostState},
+	{Cause: CloseWithUnreadData, Name: "close-with-unread-data", match: closeWithUnreadData},
+	{Cause: AbortiveClose, Name: "mptcp-fastclose", match: fastClose},
+	{Cause: AbortiveClose, Name: "abortive-close", match: abortiveClose},
+	{Cause: HalfClose, Name: "half-close", match: halfClose},
+	{Cause: SimultaneousClose, Name: "simultaneous-close", match: simultaneousClose},
+	{Cause: OrderlyClose, Name: "orderly-close", match: orderlyClose},
+	{Cause: PeerVanished, Name: "peer-vanished", match: peerVanished},
+	{Cause: ZeroWindowStall, Name: "zero-window-stall", match: zeroWindowStall},
+	{Cause: CloseWaitLeak, Name: "close-wait-leak", match: closeWaitLeak},
+	{Cause: StillOpen, Name: "still-open", match: stillOpen},
+}
+
+// Judge applies the rules to one connection.
+func Judge(c *assembler.Conn, env Env) Verdict {
+	v := newView(c, env)
+	out := Verdict{Partial: c.Partial}
+	found := false
+	for i := range rules {
+		f, ok := rules[i].match(v)
+		if !ok {
+			continue
+		}
+		out.Matched |= 1 << i
+		if found {
+			continue
+		}
+		found = true
+		out.Class, out.Cause, out.By, out.Confidence = f.class, rules[i].Cause, f.by, f.confidence
+		for _, a := range f.alts {
+			out.addAlt(a)
+		}
+	}
+	v.doubt(&out)
+	out.FirstEnd = v.firstEnd(&out)
+	if out.Class == Open || out.Class == HalfOpen {
+		out.Partial |= assembler.NoEnd
+	}
+	return out
+}
+
+// Rule is the first rule that matched: the one that named the cause.
+func (v *Verdict) Rule() *Rule {
+	for i := range rules {
+		if v.Matched&(1<<i) != 0 {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+func (v *Verdict) addAlt(a Alternative) {
+	if a.Cause == v.Cause || int(v.NAlt) == len(v.Alt) {
+		return
+	}
+	for _, b := range v.Alt[:v.NAlt] {
+		if b.Cause == a.Cause {
+			return
+		}
+	}
+	v.Alt[v.NAlt] = a
+	v.NAlt++
+}
+
+// doubt lowers the confidence where the capture lacks what would settle it.
+func (v *view) doubt(out *Verdict) {
+	if v.partial(assembler.OneWay) && out.Cause != ConnectTimeout && out.Confidence > Possible {
+		out.Confidence = Possible
+		out.addAlt(Alternative{StillOpen, WhyOneWay})
+	}
+	if v.partial(assembler.Gaps|assembler.Evicted) && out.Confidence == Certain {
+		out.Confidence = Likely
+	}
+}
+
+// firstEnd is the first packet that ended the connection or a half of it.
+func (v *view) firstEnd(out *Verdict) FirstEnd {
+	var f FirstEnd
+	if out.Cause == ICMPRejected {
+		for _, i := range v.c.KeptICMP() {
+			if fatalOnSYN(&i) {
+				return FirstEnd{Stamp: i.Stamp, Side: i.Side.Peer(), Flag: FlagICMP}
+			}
+		}
+	}
+	if s, ok := v.firstFIN(); ok {
+		f = FirstEnd{Stamp: v.c.End(s).FIN.First, Side: s, Flag: FlagFIN}
+	}
+	if v.rst != nil && (!f.Seen() || v.rst.Time < f.Time) {
+		f = FirstEnd{Stamp: v.rst.Stamp, Side: v.rst.Side, Flag: FlagRST}
+	}
+	return f
+}

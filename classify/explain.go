@@ -1,0 +1,226 @@
+package classify
+
+import (
+	"fmt"
+	"slices"
+
+	"hangup/assembler"
+)
+
+// Explain spells a verdict out: evidence, Go outcomes, advice.
+func Explain(c *assembler.Conn, v Verdict, env Env) Result {
+	w := newView(c, env)
+	r := Result{Conn: c, Verdict: v}
+	for _, a := range v.Alt[:v.NAlt] {
+		r.AltText = append(r.AltText, a.Why.String())
+	}
+	r.Evidence = w.evidence(&v)
+	r.Detail = w.detail(&v)
+	if rule := v.Rule(); rule != nil {
+		r.Advice = rule.Advice
+	}
+	r.IdleBeforeEnd = w.idleBeforeEnd(&v)
+	if env.EncapName != nil && c.Encap != 0 {
+		r.Encap = env.EncapName(c.Encap)
+	}
+	r.Go = Outcomes(c, v, env)
+	r.App = AppOutcomes(c, v)
+	return r
+}
+
+// evidence lists the packets behind a verdict in the order of time.
+func (v *view) evidence(out *Verdict) []Evidence {
+	p := &proof{v: v}
+	switch out.Cause {
+	case ConnectionRefused, DialCancelled, HandshakeIncomplete:
+		p.handshake()
+		p.reset()
+		p.lateReset()
+	case ICMPRejected:
+		p.handshake()
+	case ConnectTimeout:
+		p.handshake()
+		p.pause(v.cl.SYN.Last.Time, "no answer and no further try")
+	case AcceptQueueOverflow:
+		p.overflow()
+		p.reset()
+	case ListenerClosed, CloseWithUnreadData:
+		p.unread()
+		p.reset()
+	case OrderlyClose, SimultaneousClose, HalfClose, FinWait2Expired, WriteAfterClose, CloseWaitLeak:
+		p.fins()
+		p.late()
+		p.reset()
+		if out.Class == HalfOpen {
+			p.pause(v.c.Last.Time, "no FIN from the other side")
+		}
+	case StaleTuple:
+		p.challenge()
+		p.reset()
+	case PMTUBlackhole, RetransmissionTimeout:
+		p.silence(dataOf, "data")
+		p.reset()
+	case KeepaliveTimeout:
+		p.silence(probeOf, "keep-alive probe")
+		p.reset()
+	case FinTimeout:
+		p.silence(finOf, "FIN")
+		p.reset()
+	case PeerVanished:
+		p.silence(dataOf, "data")
+		p.silence(probeOf, "keep-alive probe")
+		p.silence(finOf, "FIN")
+	case ZeroWindowStall:
+		p.window()
+	case StillOpen:
+		p.add(v.c.Last, lastSide(v.c), "the last packet")
+	default:
+		p.reset()
+		p.mptcp()
+	}
+	p.icmp()
+	slices.SortStableFunc(p.lines, func(a, b Evidence) int {
+		switch {
+		case a.Time != b.Time:
+			return int(min(1, max(-1, a.Time-b.Time)))
+		case a.Ref < b.Ref && a.Ref != 0:
+			return -1
+		case a.Ref > b.Ref && b.Ref != 0:
+			return 1
+		}
+		return 0
+	})
+	return slices.CompactFunc(p.lines, func(a, b Evidence) bool { return a == b })
+}
+
+// lateReset shows the RST that answered a late SYN-ACK.
+func (p *proof) lateReset() {
+	for _, r := range p.v.c.KeptResets() {
+		if p.v.rst == nil || r.Ref != p.v.rst.Ref {
+			p.add(r.Stamp, r.Side, "%s", describeReset(p.v.c, &r))
+		}
+	}
+}
+
+func (p *proof) overflow() {
+	p.tries(&p.v.sv.SYNACK, assembler.Server, "SYN-ACK")
+	p.add(p.v.c.Established, assembler.Client, "acknowledges the SYN-ACK")
+	if d := p.v.cl.Data; d.Pending() {
+		p.tries(&d, assembler.Client, "data that the server never acknowledges")
+	}
+}
+
+func (p *proof) mptcp() {
+	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
+		e := p.v.c.End(s)
+		p.add(e.FastClose, s, "MPTCP MP_FASTCLOSE")
+		p.add(e.DataFIN, s, "MPTCP DATA_FIN")
+	}
+}
+
+func lastSide(c *assembler.Conn) assembler.Side {
+	if c.Ends[assembler.Server].Last == c.Last {
+		return assembler.Server
+	}
+	return assembler.Client
+}
+
+// detail is the one figure that a reader wants beside the cause.
+func (v *view) detail(out *Verdict) string {
+	switch out.Cause {
+	case ICMPRejected:
+		for _, i := range v.c.KeptICMP() {
+			if fatalOnSYN(&i) {
+				return icmpName(&i)
+			}
+		}
+	case InjectedReset:
+		return v.forgeryDetail()
+	case DialCancelled:
+		if t := v.cl.SYN; t.Count == 1 && v.c.Last.Time-t.First.Time <= 2*max(v.c.RTTServer, milli) {
+			return "within one round trip of the SYN: a port scan looks the same"
+		}
+		return fmt.Sprintf("%s after the first SYN", dur(v.c.Last.Time-v.cl.SYN.First.Time))
+	case ConnectTimeout:
+		return fmt.Sprintf("%s in %s", plural(uint64(v.cl.SYN.Count), "SYN"), dur(v.cl.SYN.Last.Time-v.cl.SYN.First.Time))
+	case WriteAfterClose:
+		if !v.receiver().LateAfterAck {
+			return "the data had been sent before the FIN was acknowledged: it crossed the close"
+		}
+	case CloseWaitLeak:
+		if s, ok := v.firstFIN(); ok {
+			return fmt.Sprintf("in CLOSE_WAIT for at least %s", dur(v.after(v.c.End(s).FIN.Answered.Time)))
+		}
+	}
+	if m := middleboxTimer(v, out); m != "" {
+		return m
+	}
+	return ""
+}
+
+func (v *view) forgeryDetail() string {
+	r := v.rst
+	if r == nil {
+		return ""
+	}
+	e := v.sender()
+	switch {
+	case oddTTL(e, r):
+		return fmt.Sprintf("TTL %d instead of %d: another distance away", r.TTL, e.TTLMin)
+	case oddIPID(e, r):
+		return fmt.Sprintf("IP ID %d steps away from the sender's series", r.IPIDDelta)
+	case oddTimestamp(r):
+		return "TCP timestamp out of step with the sender's clock"
+	}
+	return "the sender's socket went on as if it had sent no RST"
+}
+
+// idleBeforeEnd is the silence (ns) before the packet that ended the
+// connection, or before the first try that nothing answered.
+func (v *view) idleBeforeEnd(out *Verdict) int64 {
+	if out.Class == TimedOut || out.Cause == PeerVanished {
+		for _, what := range []func(*assembler.End) *assembler.Tries{dataOf, probeOf, finOf} {
+			if e, t := v.silent(what, 1); e != nil {
+				return max(t.Idle, 0)
+			}
+		}
+	}
+	switch f := out.FirstEnd; {
+	case f.Flag == FlagRST && v.rst != nil:
+		return max(v.rst.Idle, 0)
+	case f.Flag == FlagFIN:
+		return max(v.c.End(f.Side).FIN.Idle, 0)
+	}
+	return 0
+}
+
+// idleTimers are idle limits of middleboxes that are documented and on
+// their defaults; a cut right after one of them is worth a word.
+var idleTimers = []struct {
+	after int64
+	who   string
+}{
+	{60 * second, "AWS ALB and classic ELB, HAProxy and nginx proxy timeouts"},
+	{240 * second, "Azure load balancer"},
+	{350 * second, "AWS NLB, gateway load balancer, NAT gateway"},
+	{600 * second, "GCP firewall connection tracking, ingress-nginx streams"},
+	{3600 * second, "many firewalls' TCP idle limit"},
+}
+
+// middleboxTimer names the idle limit that a cut after a silence fits: the
+// silence must reach it, and not exceed it by so much that it means nothing.
+func middleboxTimer(v *view, out *Verdict) string {
+	if out.Cause != PeerLostState && out.Cause != InjectedReset && out.Cause != RetransmissionTimeout && out.Cause != PeerVanished {
+		return ""
+	}
+	idle := v.idleBeforeEnd(out)
+	if out.Cause == PeerLostState && v.rst != nil {
+		idle = v.c.MaxIdle
+	}
+	for i := len(idleTimers) - 1; i >= 0; i-- {
+		if t := idleTimers[i]; idle >= t.after && idle < 2*t.after {
+			return fmt.Sprintf("after %s of silence; idle limit of %s is %s", dur(idle), t.who, dur(t.after))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,54 @@
+package classify
+
+// Why is the reason an Alternative cannot be excluded.
+type Why uint8
+
+const (
+	_ Why = iota
+	WhyFirewallReset
+	WhyMaybeTrying
+	WhyMaybeGaveUp
+	WhyUnreadUnknown
+	WhyReadUnknown
+	WhyListenerUnknown
+	WhyMiddleboxExpired
+	WhyReboot
+	WhyAckLost
+	WhyCaptureGap
+	WhyOneWay
+	WhyTooEarly
+	WhyMayYetClose
+	WhyQueueOrState
+	WhyOwnHostFirewall
+	WhyCrossed
+	WhyNoFinAck
+	WhyProgramGaveUp
+	WhyShortFinWait
+	WhyLateAbort
+	numWhys
+)
+
+var whyTexts = [numWhys]string{
+	WhyFirewallReset:    "a firewall that rejects with a TCP reset sends the same packet",
+	WhyMaybeTrying:      "the capture ends before the next try was due, so the sender may still be trying",
+	WhyMaybeGaveUp:      "the capture ends before the next try was due, so the sender may just have given up",
+	WhyUnreadUnknown:    "the peer's last bytes were acknowledged and never answered: they may have been unread, which makes Close send a reset too",
+	WhyReadUnknown:      "the acknowledged bytes may have been read before an abort by choice (SetLinger(0)); the packets look the same",
+	WhyListenerUnknown:  "the server had not sent anything yet: the connection may still have waited in the queue of a listener that was closed",
+	WhyMiddleboxExpired: "a NAT or load balancer whose entry had expired answers in the endpoint's name with the same packet",
+	WhyReboot:           "a host that rebooted, or lost the socket otherwise, answers with the same packet",
+	WhyAckLost:          "if the client's ACK was lost on its way, the server repeats its SYN-ACK as well",
+	WhyCaptureGap:       "the capture missed bytes of this connection, so the deciding packet may be missing as well",
+	WhyOneWay:           "only one direction was captured; what the other end sent is unknown",
+	WhyTooEarly:         "the capture ends shortly afterwards; the rest may have followed",
+	WhyMayYetClose:      "the other side may still close, or may go on sending by design (CloseWrite)",
+	WhyQueueOrState:     "a full accept queue with tcp_abort_on_overflow answers the handshake's ACK with the same packet",
+	WhyOwnHostFirewall:  "the fingerprint is that of the host's own kernel, which may have answered for a socket it no longer had",
+	WhyCrossed:          "the data was sent before the FIN could have arrived, so the writer could not know",
+	WhyNoFinAck:         "the last acknowledgment is not in the capture",
+	WhyProgramGaveUp:    "the program may have given up by a deadline of its own",
+	WhyShortFinWait:     "the wait was shorter than Linux's default of 60 s, so the socket may have been gone for another reason",
+	WhyLateAbort:        "the RST may be the answer to a packet that the capture does not show",
+}
+
+func (w Why) String() string { return whyTexts[w] }
