@@ -4,10 +4,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hangup/internal/lab/record"
 )
@@ -50,6 +54,24 @@ type DialOpt struct {
 
 const basePort = 40000
 
+// control binds the local port behind net's back: with Dialer.LocalAddr the
+// texts of dial errors would name a source, which they ordinarily do not.
+func (o DialOpt) control(network, _ string, rc syscall.RawConn) (err error) {
+	e := rc.Control(func(fd uintptr) {
+		if o.Control != nil {
+			o.Control(int(fd))
+		}
+		switch {
+		case o.Local < 0:
+		case network == "tcp6":
+			err = os.NewSyscallError("bind", unix.Bind(int(fd), &unix.SockaddrInet6{Port: o.Local}))
+		default:
+			err = os.NewSyscallError("bind", unix.Bind(int(fd), &unix.SockaddrInet4{Port: o.Local}))
+		}
+	})
+	return errors.Join(e, err)
+}
+
 // Dial records one dial with the zero options.
 func (l *L) Dial() *Conn {
 	c, err := l.DialWith(DialOpt{Control: l.buffers()})
@@ -81,14 +103,9 @@ func (l *L) DialWith(o DialOpt) (*Conn, error) {
 			o.Local = basePort + l.ports
 			l.mu.Unlock()
 		}
-		d.LocalAddr = &net.TCPAddr{Port: o.Local}
 		call.Local = ":" + strconv.Itoa(o.Local)
 	}
-	if o.Control != nil {
-		d.Control = func(_, _ string, rc syscall.RawConn) error {
-			return rc.Control(func(fd uintptr) { o.Control(int(fd)) })
-		}
-	}
+	d.Control = o.control
 	ctx := o.Context
 	if ctx == nil {
 		ctx = context.Background()

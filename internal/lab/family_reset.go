@@ -2,10 +2,6 @@
 
 package main
 
-import (
-	"hangup/internal/lab/record"
-)
-
 // resetFamily: one side ends at once, or answers what comes too late.
 func resetFamily() (all []Scenario) {
 	all = append(all, eachSide(lingerZero)...)
@@ -132,5 +128,3 @@ func writeAfterClose(side string) Scenario {
 		_ = c.Close()
 	})
 }
-
-var _ = record.Client

@@ -143,12 +143,12 @@ func (n *N) Rule(role, chain, rule string) {
 	if !n.tables[role] {
 		n.tables[role] = true
 		n.must(command(n.r.ns.name[role], `table inet lab {
-			chain in { type filter hook input priority 0; }
-			chain out { type filter hook output priority 0; }
-			chain fwd { type filter hook forward priority 0; }
+			chain lab_in { type filter hook input priority 0; }
+			chain lab_out { type filter hook output priority 0; }
+			chain lab_fwd { type filter hook forward priority 0; }
 		}`, "nft", "-f", "-"))
 	}
-	n.must(command(n.r.ns.name[role], "", "nft", "add rule inet lab "+chain+" "+rule))
+	n.must(command(n.r.ns.name[role], "", "nft", "add rule inet lab lab_"+chain+" "+rule))
 	n.r.note("network", "%s: nft %s: %s", role, chain, rule)
 }
 

@@ -137,6 +137,13 @@ func build(place Place, id string) (ns namespaces, err error) {
 			return ns, err
 		}
 	}
+	for _, role := range roles {
+		for _, link := range []string{"eth0", "eth-c", "eth-s"} {
+			if err = untilRunning(ns.name[role], link); err != nil {
+				return ns, err
+			}
+		}
+	}
 	return ns, nil
 }
 

@@ -96,6 +96,10 @@ func catalogue() []Scenario {
 	}{
 		{"close", closeFamily()},
 		{"reset", resetFamily()},
+		{"dial", dialFamily()},
+		{"icmp", icmpFamily()},
+		{"timeout", timeoutFamily()},
+		{"stall", stallFamily()},
 	} {
 		for _, s := range family.list {
 			s.Family = family.name

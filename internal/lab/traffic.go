@@ -11,16 +11,25 @@ const (
 )
 
 // greet is the traffic before the interesting part: a request and its
-// answer, both acknowledged when it returns on the server.
+// answer, both acknowledged when the server reaches its step.
 func greet(l *L, c *Conn) {
 	if l.Role == record.Client {
 		c.WriteN(requestSize)
 		c.ReadAll(answerSize)
+		l.At("client greeted")
 		return
 	}
 	c.ReadAll(requestSize)
 	c.WriteN(answerSize)
 	c.UntilAcked()
+	l.At("server greeted")
+}
+
+// Greeted waits for both ends of greet: a path that is cut before would leave
+// the server without its acknowledgement.
+func (n *N) Greeted() {
+	n.Wait("client greeted")
+	n.Wait("server greeted")
 }
 
 // Probe sets that several families share.

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -50,5 +51,31 @@ func offloadsOff(ns, link string) error {
 			}
 		}
 		return nil
+	})
+}
+
+// untilRunning waits until the kernel has noticed the carrier of a fresh
+// veth, which takes it up to a second: IPv6 loses its first solicitation
+// before that. A link that the namespace lacks is no error.
+func untilRunning(ns, link string) error {
+	return inNS(ns, func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			req, err := unix.NewIfreq(link)
+			if err != nil {
+				return err
+			}
+			if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, req); errors.Is(err, unix.ENODEV) {
+				return nil
+			}
+			if req.Uint16()&unix.IFF_RUNNING != 0 {
+				return nil
+			}
+		}
+		return fmt.Errorf("link %s of %s never came up", link, ns)
 	})
 }
