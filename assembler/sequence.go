@@ -91,7 +91,7 @@ func (c *Conn) place(e *End, seq, end uint32, p *capture.Packet, at Stamp, idle 
 	case seq == e.SndNxt:
 		e.SndNxt = end
 	case seqLT(e.SndNxt, seq):
-		if !near(seq, e.SndNxt) {
+		if o := &c.Ends[c.sideOf(e).Peer()]; !near(seq, e.SndNxt) && !o.acknowledgedBy(p) {
 			return 0 // out of any window: nothing of this connection
 		}
 		e.addHole(span{e.SndNxt, seq}, at.Time)
@@ -105,6 +105,13 @@ func (c *Conn) place(e *End, seq, end uint32, p *capture.Packet, at Stamp, idle 
 	e.feed(seq, p, b)
 	e.Bytes += uint64(p.Len)
 	return 0
+}
+
+// acknowledgedBy reports whether p acknowledges exactly what this end has
+// sent, or had acknowledged before. Only the peer does, so that p belongs to
+// the connection however much of it the capture has lost.
+func (o *End) acknowledgedBy(p *capture.Packet) bool {
+	return p.Flags.Has(capture.ACK) && o.Started && (p.Ack == o.SndNxt || o.AckSeen && p.Ack == o.SndUna)
 }
 
 // repeat handles a segment that begins in sequence space already passed.

@@ -156,6 +156,7 @@ func (t *Tracker) tcp(p *capture.Packet) {
 	if c.isCopy(from, p) {
 		c.Ends[from].Duplicates++
 		c.Partial |= Duplicated
+		c.zeekSegment(from, p)
 		notes = NoteDuplicate
 	} else {
 		wasOver := c.over()

@@ -13,11 +13,11 @@ import (
 // are kept to the letter, also where ours say something else, because the
 // only use of these two fields is to find the same connection in Zeek's log.
 //
-// It is Zeek as "zeek -C" with its default scripts: bad checksums pass. Three
-// things differ on purpose. A copy that the capture made of a packet never
-// gets here, while Zeek takes it for a retransmission. Zeek's inactivity
-// timer (5 minutes) does not cut a connection in two. And Zeek's payload
-// parsers cannot call the analysis off.
+// It is Zeek as "zeek -C" with its default scripts: bad checksums pass. Two
+// things differ on purpose. Zeek's inactivity timer (5 minutes) does not cut
+// a connection in two, and Zeek's payload parsers cannot call the analysis
+// off. What the capture shows twice does get here: Zeek takes every copy for
+// a retransmission.
 //
 // Where Zeek makes several log entries of what is one connection to us, the
 // one kept is that of the conversation: an attempt that Zeek gave up, or
@@ -103,8 +103,7 @@ func (c *Conn) Originator() Side {
 	return Client
 }
 
-// zeekSegment takes one packet of the connection, none left out but the
-// capture's own copies.
+// zeekSegment takes one packet of the connection, copies included.
 func (c *Conn) zeekSegment(from Side, p *capture.Packet) {
 	z := &c.zeek
 	e, peer := &c.Ends[from].zeek, &c.Ends[from.Peer()].zeek
