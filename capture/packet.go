@@ -183,6 +183,7 @@ type Input struct {
 	Bytes       uint64            // bytes they hold
 	Cut         uint64            // records shorter than the packet was on the wire
 	Bad         uint64            // packets of Kind Bad
+	BadSamples  []string          // the first few of them: "packet N: cause"
 	Backwards   uint64            // records whose time is earlier than the one before
 	Drops       uint64            // packets the capturer reports lost (ISB counters, PACKET_STATISTICS)
 	Unsupported map[string]uint64 // link types we do not decode, with their packets

@@ -1,0 +1,176 @@
+package capture
+
+import (
+	"io"
+	"math"
+	"os"
+	"slices"
+)
+
+// files is the Source that Open returns. Inputs are in the order of their
+// first packets. Most of the time one of them is open, and its bytes go
+// straight into the batch; where inputs overlap, several are, as a heap by
+// the time of their next packet, and frames are copied together (merge.go).
+type files struct {
+	stdin    io.Reader
+	progress func(done, total int64)
+	batch    int
+
+	inputs []*input
+	next   int       // inputs[next:] are not yet opened
+	active []*reader // heap
+	dec    *decoder
+	ifaces map[ifaceKey]uint16
+	done   int64 // bytes read of the files as they are on disk
+	total  int64 // 0 if unknown
+}
+
+// input is an Input and what reading it takes.
+type input struct {
+	Input
+	index int
+	first int64       // time of the first packet, MaxInt64 if there is none
+	info  os.FileInfo // nil for standard input
+	kept  *reader     // opened by Open, and not to be opened twice
+}
+
+// ifaceKey tells interfaces apart. Files of one rotation describe the same
+// ones over and over; what is captured at the same time in different files
+// (lanes) is not the same.
+type ifaceKey struct {
+	lane  int
+	link  uint16
+	index uint32 // within a pcapng section
+	name  string
+}
+
+// label is the input's name as messages have it.
+func (in *input) label() string {
+	if in.Name == stdinName {
+		return "standard input"
+	}
+	return in.Name
+}
+
+func (s *files) Next(b *Batch) error {
+	b.Packets = b.Packets[:0]
+	for len(b.Packets) == 0 {
+		b.Data = b.Data[:0]
+		if len(s.active) == 0 && !s.openNext() {
+			return io.EOF
+		}
+		if r := s.active[0]; len(s.active) == 1 && r.drained() {
+			s.direct(b, r)
+		} else {
+			s.merge(b)
+		}
+	}
+	if s.progress != nil {
+		s.progress(s.done, s.total)
+	}
+	return nil
+}
+
+// direct fills b from the only open input.
+func (s *files) direct(b *Batch, r *reader) {
+	b.Data = r.load(append(b.Data, r.win[r.tail:]...))
+	data := b.Data // the decoder may append to b.Data
+	n := len(r.recs)
+	if limit := s.limit(); limit < math.MaxInt64 {
+		if i := slices.IndexFunc(r.recs, func(rec record) bool { return rec.time > limit }); i >= 0 {
+			n = i // the next input is due
+		}
+	}
+	b.Packets = slices.Grow(b.Packets, n)[:n]
+	for i := range b.Packets {
+		s.deliver(b, r, &r.recs[i], &b.Packets[i])
+	}
+	r.keep(data, n)
+	if r.exhausted() {
+		r.finish()
+		s.active = s.active[:0]
+	}
+}
+
+// deliver decodes one record whose frame lies in b.Data.
+func (s *files) deliver(b *Batch, r *reader, rec *record, p *Packet) {
+	if rec.capLen < rec.wireLen {
+		rec.traits |= SnapCut
+	}
+	if rec.problem != NoProblem {
+		*p = Packet{Time: rec.time, Iface: rec.iface, Traits: rec.traits, Kind: Bad, Problem: rec.problem}
+	} else {
+		s.dec.decode(b, rec, p)
+	}
+	p.Ref = MakeRef(r.in.index, rec.number)
+	r.before = r.in.note(rec, p, r.before)
+}
+
+// openNext opens the next input that can be, and reports whether there was
+// one. It is not ordered into the heap.
+func (s *files) openNext() bool {
+	for s.next < len(s.inputs) {
+		in := s.inputs[s.next]
+		s.next++
+		if in.Err != nil {
+			continue
+		}
+		r := in.kept
+		if in.kept = nil; r == nil {
+			var err error
+			if r, err = s.open(in); err != nil {
+				in.Err = err
+				continue
+			}
+		}
+		s.active = append(s.active, r)
+		return true
+	}
+	return false
+}
+
+// limit is the time of the first packet of the next input: packets later
+// than it have to be merged with that input's.
+func (s *files) limit() int64 {
+	if s.next < len(s.inputs) {
+		return s.inputs[s.next].first
+	}
+	return math.MaxInt64
+}
+
+// register numbers an interface.
+func (s *files) register(key ifaceKey) uint16 {
+	n, ok := s.ifaces[key]
+	if !ok {
+		// The numbers of whatever comes after 65,534 interfaces are one.
+		n = uint16(len(s.ifaces))
+		if n < math.MaxUint16 {
+			s.ifaces[key] = n
+		}
+	}
+	return n
+}
+
+func (s *files) Encap(key uint32) string { return s.dec.encap(key) }
+
+func (s *files) Inputs() []Input {
+	all := make([]Input, len(s.inputs))
+	for i, in := range s.inputs {
+		all[i] = in.clone()
+	}
+	return all
+}
+
+func (s *files) Close() error {
+	for _, r := range s.active {
+		r.src.close()
+	}
+	for _, in := range s.inputs {
+		if in.kept != nil {
+			in.kept.src.close()
+			in.kept = nil
+		}
+	}
+	s.active, s.next = nil, len(s.inputs)
+	return nil
+}
