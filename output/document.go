@@ -184,7 +184,7 @@ func newInputs(list []capture.Input) []jsonInput {
 func newSummary(r *Report) jsonSummary {
 	s := r.Conns.Summary()
 	j := jsonSummary{
-		Connections: s.Connections, Packets: read(r.Inputs), TCPPackets: s.Packets, Hosts: s.Hosts, Filter: r.Filter,
+		Connections: s.Connections, Packets: r.Packets, TCPPackets: s.Packets, Hosts: s.Hosts, Filter: r.Filter,
 		ByClass: make(map[string]uint64), ByCause: make(map[string]uint64),
 	}
 	if r.Filter != "" {

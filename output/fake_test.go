@@ -81,7 +81,7 @@ func exampleReport() *Report {
 	in := capture.Input{Name: "web.pcap", Format: "pcap", Links: []string{"EN10MB"}, Snaplen: 96, Packets: 5321, Bytes: 400_000,
 		Cut: 17, Drops: 3, Bad: 1, Unsupported: map[string]uint64{"DOCSIS": 4}, First: at(0), Last: at(700),
 		Err: errors.New("web.pcap: packet 5322: record length does not fit the file")}
-	return &Report{Inputs: []capture.Input{in}, Conns: f}
+	return &Report{Inputs: []capture.Input{in}, Packets: in.Packets, Conns: f}
 }
 
 func (f *fakes) abort(id uint64, client string, start float64) {

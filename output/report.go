@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 
 	"hangup/assembler"
 	"hangup/capture"
@@ -26,12 +27,45 @@ type Connections interface {
 
 // Report is one run: what was read, and what became of its connections.
 type Report struct {
-	Inputs []capture.Input
-	Conns  Connections
+	Inputs  []capture.Input
+	Packets uint64 // of any kind, of all inputs, as far as they were looked at
+	Conns   Connections
 	// Filter describes the selection in the user's words, "" if everything
 	// was selected; Total is then the number of connections before it.
 	Filter string
 	Total  uint64
+}
+
+// Format is a way to print a report.
+type Format int
+
+const (
+	FormatText Format = iota
+	FormatJSON
+	FormatNDJSON
+	FormatCSV
+)
+
+// ParseFormat reads the value of --format.
+func ParseFormat(s string) (Format, error) {
+	names := []string{"text", "json", "ndjson", "csv"}
+	if i := slices.Index(names, s); i >= 0 {
+		return Format(i), nil
+	}
+	return 0, unknown("--format", s, "format", names)
+}
+
+// Print prints the report in a format; only text has a style.
+func Print(w io.Writer, f Format, r *Report, s Style) error {
+	switch f {
+	case FormatJSON:
+		return JSON(w, r)
+	case FormatNDJSON:
+		return NDJSON(w, r)
+	case FormatCSV:
+		return CSV(w, r)
+	}
+	return Text(w, r, s)
 }
 
 // Style says how a page for people looks.

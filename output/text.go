@@ -64,7 +64,7 @@ func (t *text) header() {
 			}
 		}
 	}
-	items := []string{plural(read(in), "packet"), keep(count(t.sum.Packets) + " of them TCP"), plural(t.sum.Connections, "connection"), plural(t.sum.Hosts, "host")}
+	items := []string{plural(t.r.Packets, "packet"), keep(count(t.sum.Packets) + " of them TCP"), plural(t.sum.Connections, "connection"), plural(t.sum.Hosts, "host")}
 	if t.sum.First > 0 {
 		items = append([]string{t.period()}, items...)
 	}
@@ -96,11 +96,4 @@ func describe(in *capture.Input) string {
 		items = append(items, keep(fmt.Sprintf("snaplen %d", in.Snaplen)))
 	}
 	return clean(strings.Join(items, " · "))
-}
-
-func read(in []capture.Input) (n uint64) {
-	for i := range in {
-		n += in[i].Packets
-	}
-	return n
 }

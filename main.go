@@ -1,0 +1,458 @@
+// Hangup answers from packets alone: who hung up, how, why, and what did
+// each side's Go program see.
+//
+//	hangup [flags] [FILE...]
+//
+// It reads pcap and pcapng files, plain or within gzip, zstd or lz4, whatever
+// their names; several in the order of their packets, as one capture, so that
+// rotated files can be named in any order. - is standard input, and so is a
+// pipe when no file is named.
+//
+//	hangup trace.pcap
+//	hangup 'trace-*.pcap.gz'
+//	tcpdump -i eth0 -w - tcp | hangup
+//
+// # The report
+//
+// First comes what was read, and what was wrong with it: packets dropped or
+// cut by the capture, a file that broke off. Then a table of how many
+// connections ended how. Then every way to end badly is spelled out by one
+// example: who hung up, the packets that prove it, what the Go programs at
+// both ends saw, which other reading the packets leave open, and what to do.
+// Ends that are alike (same server, same cause, same party) make one group;
+// the group that did most harm stands first.
+//
+//	hangup --all trace.pcap
+//	hangup -v --limit 3 trace.pcap
+//	hangup -q trace.pcap
+//
+// --all lists every connection, -v adds error texts and marks, -q keeps to
+// header and table. A line of outcomes such as
+//
+//	client  Read or Write → ECONNRESET once · then Read → EOF · Write → EPIPE
+//
+// says what successive calls return after the end. Packets have the numbers
+// that Wireshark gives them, behind the number of their file if there are
+// several. All times are UTC. Names are never resolved.
+//
+// # One connection
+//
+//	hangup --conn 17 trace.pcap
+//	hangup --conn 192.0.2.1:56732 trace.pcap
+//
+// draws the packets of one connection as a ladder: time, the states of both
+// ends, relative sequence numbers, what each packet is, and where each
+// program learned of the end. Long runs are folded, unless --all is given.
+//
+// # Selection
+//
+//	hangup --class reset,half-open --host 192.0.2.0/24 trace.pcap
+//	hangup --cause abortive-close --by server --port 8000-8999 trace.pcap
+//	hangup --since 03:04:05 --until 03:05:00 trace.pcap
+//
+// --since and --until take RFC 3339, a time of day in UTC, or seconds from
+// the start of the capture; they keep connections of which any part lies
+// between. Verdicts always rest on all packets read.
+//
+//	hangup --causes
+//	hangup --explain close-wait-leak
+//
+// # For programs
+//
+//	hangup --format json -o report.json trace.pcap
+//	hangup --format ndjson trace.pcap
+//	hangup --format csv trace.pcap
+//	hangup --fail-on reset,close-wait-leak trace.pcap
+//
+// The fields are described by output/report.schema.json. The exit status is
+// 0 when the input was analysed, whatever was found; 1 when there was trouble
+// with the input or the run, and what was analysed is reported all the same;
+// 2 for wrong usage; 3 when a connection is of a class or cause that
+// --fail-on names. The report goes to standard output, messages to standard
+// error.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-colorable"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"hangup/assembler"
+	"hangup/capture"
+	"hangup/classify"
+	"hangup/output"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+const (
+	exitDone = iota
+	exitTrouble
+	exitUsage
+	exitAlarm
+)
+
+// usageError is wrong usage, which exits 2.
+type usageError struct{ error }
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	h := &hangup{stdin: stdin, stdout: stdout, stderr: stderr}
+	alarm, err := h.main(args)
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		h.complain(usage.error)
+		return exitUsage
+	case err != nil:
+		h.complain(err)
+	}
+	switch {
+	case alarm:
+		return exitAlarm
+	case err != nil:
+		return exitTrouble
+	}
+	return exitDone
+}
+
+type hangup struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	options
+}
+
+// complain prints one line per error.
+func (h *hangup) complain(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(h.stderr, "hangup: %s\n", line)
+	}
+}
+
+type options struct {
+	read                        []string
+	format, out, color          string
+	all, causes, quiet, verbose bool
+	help, version, numeric      bool
+	explain                     string
+	wanted                      output.Wanted
+	failOn                      []string
+	count                       uint64
+	width, limit                int
+
+	show   output.Format
+	cause  classify.Cause
+	filter *output.Filter
+	alarm  *output.Alarm
+}
+
+func (o *options) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("hangup", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.Usage = func() {}
+	f.StringArrayVarP(&o.read, "read", "r", nil, "read `FILE`, - for standard input; may be repeated")
+	f.StringVar(&o.format, "format", "text", "`text`, json, ndjson or csv")
+	f.StringVarP(&o.out, "output", "o", "", "write the report to `FILE`, which appears when it is complete")
+	f.BoolVarP(&o.all, "all", "a", false, "list every connection, fold nothing")
+	f.StringVar(&o.wanted.Conn, "conn", "", "draw the ladder of connection `ID`, or of those with one end ADDR:PORT")
+	f.StringSliceVar(&o.wanted.Class, "class", nil, "keep `CLASS`: reset, half-open, timed-out, graceful, open")
+	f.StringSliceVar(&o.wanted.Cause, "cause", nil, "keep `CAUSE`, see --causes")
+	f.StringSliceVar(&o.wanted.By, "by", nil, "keep what `WHO` did: client, server, both, middlebox, network, unknown")
+	f.StringSliceVar(&o.wanted.Host, "host", nil, "keep connections of `ADDR` or a prefix, either end")
+	f.StringSliceVar(&o.wanted.Port, "port", nil, "keep connections of port `N` or N-M, either end")
+	f.StringVar(&o.wanted.Since, "since", "", "keep connections alive at or after `TIME`: RFC 3339, HH:MM:SS or seconds")
+	f.StringVar(&o.wanted.Until, "until", "", "keep connections alive at or before `TIME`")
+	f.StringSliceVar(&o.failOn, "fail-on", nil, "exit 3 if a connection is of `CLASS` or cause, several by commas")
+	f.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` packets")
+	f.IntVar(&o.limit, "limit", 10, "spell out at most `N` groups, 0 for all")
+	f.IntVar(&o.width, "width", 0, "width of the text in `COLUMNS`; that of the terminal, else 80")
+	f.StringVar(&o.color, "color", "auto", "colour `WHEN`: auto, always or never")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "header and table only, no progress bar")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "error texts, marks, handshakes")
+	f.BoolVarP(&o.numeric, "numeric", "n", false, "accepted from habit: names are never resolved")
+	f.StringVar(&o.explain, "explain", "", "tell what `CAUSE` means, what proves it, and what to do")
+	f.BoolVar(&o.causes, "causes", false, "list all causes")
+	f.BoolVarP(&o.version, "version", "V", false, "print the version")
+	f.BoolVarP(&o.help, "help", "h", false, "print this")
+	return f
+}
+
+// main does what args ask for. It reports whether --fail-on was hit.
+func (h *hangup) main(args []string) (alarm bool, err error) {
+	flags := h.flags()
+	if err := flags.Parse(args); err != nil {
+		return false, usageError{misspelt(err, flags)}
+	}
+	if err := h.check(); err != nil {
+		return false, usageError{err}
+	}
+	switch {
+	case h.help:
+		return false, h.usage(h.stdout, flags)
+	case h.version:
+		_, err := fmt.Fprintln(h.stdout, version())
+		return false, err
+	case h.causes:
+		return false, output.Causes(h.stdout, classify.Rules(), h.style())
+	case h.explain != "":
+		return false, output.Explain(h.stdout, h.cause, classify.Rules(), h.style())
+	}
+	names, err := h.inputs(flags.Args())
+	if err != nil {
+		return false, usageError{err}
+	}
+	if len(names) == 0 {
+		h.usage(h.stderr, flags)
+		return false, usageError{errors.New("no capture named; give a file, or pipe one in")}
+	}
+	return h.report(names)
+}
+
+// check finds what is wrong with the flags' values.
+func (h *hangup) check() (err error) {
+	if h.show, err = output.ParseFormat(h.format); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"auto", "always", "never"}, h.color) {
+		return fmt.Errorf("--color %s: no such choice; type auto, always or never", h.color)
+	}
+	if h.quiet && h.verbose {
+		return errors.New("-q and -v contradict each other; drop one")
+	}
+	if h.explain != "" {
+		if h.cause, err = output.ParseCause("--explain", h.explain); err != nil {
+			return err
+		}
+	}
+	if h.alarm, err = output.ParseAlarm(h.failOn); err != nil {
+		return err
+	}
+	h.filter, err = output.ParseFilter(h.wanted)
+	return err
+}
+
+// misspelt makes an error of pflag's say what to type instead.
+func misspelt(err error, flags *pflag.FlagSet) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return fmt.Errorf("%w; hangup -h shows all flags", err)
+	}
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if best := output.Closest(unknown.GetSpecifiedName(), names); best != "" && unknown.GetSpecifiedShortnames() == "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, best)
+	}
+	return fmt.Errorf("%w; hangup -h shows all flags", err)
+}
+
+func (h *hangup) usage(w io.Writer, flags *pflag.FlagSet) error {
+	_, err := fmt.Fprintf(w, `hangup tells from packets who hung up, how, why, and what each side's Go program saw.
+
+  hangup trace.pcap                     the report
+  tcpdump -w - tcp | hangup             the same from a pipe
+  hangup --conn 17 trace.pcap           one connection, packet by packet
+  hangup --explain close-wait-leak      what a cause means and what to do
+
+%s`, flags.FlagUsagesWrapped(h.columns()))
+	return err
+}
+
+func version() string {
+	v := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		v = info.Main.Version
+	}
+	return fmt.Sprintf("hangup %s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// terminal is x's file if that is a terminal, else nil.
+func terminal(x any) *os.File {
+	if f, ok := x.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
+}
+
+func (h *hangup) columns() int {
+	if h.width > 0 {
+		return h.width
+	}
+	if f := terminal(h.stdout); f != nil {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return 80
+}
+
+func (h *hangup) style() output.Style {
+	on := h.color == "always"
+	if h.color == "auto" && h.out == "" && terminal(h.stdout) != nil {
+		on = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	return output.Style{Width: h.columns(), Palette: output.NewPalette(on), Limit: h.limit, All: h.all, Verbose: h.verbose, Quiet: h.quiet}
+}
+
+// inputs are the captures named, patterns that the shell left alone (Windows,
+// or quotes) expanded; standard input if none is named and it is a pipe.
+func (h *hangup) inputs(args []string) ([]string, error) {
+	var names []string
+	for _, name := range append(slices.Clone(h.read), args...) {
+		if _, err := os.Lstat(name); err != nil && strings.ContainsAny(name, "*?[") {
+			if found, err := filepath.Glob(name); err == nil && len(found) > 0 {
+				names = append(names, found...)
+				continue
+			}
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 && terminal(h.stdin) == nil {
+		names = []string{"-"}
+	}
+	if slices.Contains(names, "-") && terminal(h.stdin) != nil {
+		return nil, errors.New("standard input is a terminal; pipe a capture into it: tcpdump -w - tcp | hangup -")
+	}
+	return names, nil
+}
+
+// report analyses the captures and prints what was found. An error means
+// trouble, but what could be analysed is printed before it is returned.
+func (h *hangup) report(names []string) (alarm bool, err error) {
+	w, finish, err := h.sink()
+	if err != nil {
+		return false, err
+	}
+	var ladders *output.Ladders
+	if h.filter.Conn != (output.ConnSpec{}) && h.show == output.FormatText {
+		ladders = output.NewLadders(h.filter.Conn, h.limit, h.all)
+	}
+	all, trouble := h.analyse(names, ladders)
+	if all == nil {
+		return false, errors.Join(trouble, finish(false))
+	}
+	r := output.Select(*all, h.filter)
+	h.remark(all, r)
+	if ladders != nil {
+		err = ladders.Draw(w, r, h.style())
+	} else {
+		err = output.Print(w, h.show, r, h.style())
+	}
+	return h.alarm.Rings(r.Conns), errors.Join(trouble, err, finish(err == nil))
+}
+
+// analyse runs the captures through the rooms. The report is nil if no input
+// could be read.
+func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Report, error) {
+	open := capture.OpenConfig{Stdin: h.stdin}
+	if f := terminal(h.stderr); f != nil && !h.quiet {
+		width, _, _ := term.GetSize(int(f.Fd()))
+		bar := output.NewProgress(f, width, time.Now())
+		open.Progress = func(done, total int64) { bar.Update(done, total, time.Now()) }
+		defer bar.Clear()
+	}
+	src, err := capture.Open(names, open)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	a := new(classify.Analysis)
+	cfg := assembler.Config{Done: a.Add}
+	if ladders != nil {
+		cfg.Trace = ladders.Trace
+	}
+	packets, last, err := h.follow(src, assembler.New(cfg))
+	trouble := []error{err}
+	env := classify.Env{EncapName: src.Encap, Truncated: err != nil}
+	inputs := src.Inputs()
+	for i := range inputs {
+		in := &inputs[i]
+		trouble = append(trouble, in.Err)
+		env.Truncated = env.Truncated || in.Err != nil
+		env.End = max(env.End, in.Last, in.End)
+	}
+	if h.count > 0 && packets == h.count {
+		env.End = last // packets beyond it were read but not looked at
+	}
+	a.Finish(env)
+	return &output.Report{Inputs: inputs, Packets: packets, Conns: a}, errors.Join(trouble...)
+}
+
+// follow feeds the tracker until the source ends or enough packets were
+// seen. It returns their number and the latest time among them.
+func (h *hangup) follow(src capture.Source, t *assembler.Tracker) (packets uint64, last int64, err error) {
+	var b capture.Batch
+	for h.count == 0 || packets < h.count {
+		if err = src.Next(&b); err != nil {
+			break
+		}
+		if left := h.count - packets; h.count > 0 && uint64(len(b.Packets)) > left {
+			b.Packets = b.Packets[:left]
+		}
+		for i := range b.Packets {
+			last = max(last, b.Packets[i].Time)
+		}
+		t.Batch(&b)
+		packets += uint64(len(b.Packets))
+	}
+	t.Finish()
+	if err == io.EOF {
+		err = nil
+	}
+	return packets, last, err
+}
+
+// remark says on standard error why a report is empty.
+func (h *hangup) remark(all, r *output.Report) {
+	n := all.Conns.Len()
+	switch {
+	case all.Packets == 0:
+		h.complain(errors.New("no packets in the input; was the capture stopped too early, or its filter too narrow?"))
+	case n == 0:
+		h.complain(fmt.Errorf("no TCP among the %d packets of the input; capture with the filter tcp or icmp or icmp6, on the interface that the connections use", all.Packets))
+	case r.Conns.Len() == 0:
+		h.complain(fmt.Errorf("none of the %d connections is selected (%s); loosen the selection, --all without it lists them", n, r.Filter))
+	}
+}
+
+// sink is where the report goes. A file appears under its name when finish
+// is told that all is well, so that nobody reads half of one.
+func (h *hangup) sink() (w io.Writer, finish func(ok bool) error, err error) {
+	if h.out == "" || h.out == "-" {
+		if f := terminal(h.stdout); f != nil {
+			return colorable.NewColorable(f), func(bool) error { return nil }, nil
+		}
+		return h.stdout, func(bool) error { return nil }, nil
+	}
+	info, err := os.Stat(h.out)
+	if err == nil && info.IsDir() {
+		return nil, nil, fmt.Errorf("-o %s: is a directory; name a file in it", h.out)
+	}
+	part := h.out
+	if err != nil || info.Mode().IsRegular() {
+		part += ".part"
+	}
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return nil, nil, fmt.Errorf("-o %s: cannot be written: %w; name a file in a directory that is yours", h.out, errors.Unwrap(err))
+	}
+	return f, func(ok bool) error {
+		err := f.Close()
+		switch {
+		case part == h.out:
+			return err
+		case ok && err == nil:
+			return os.Rename(part, h.out)
+		}
+		return errors.Join(err, os.Remove(part))
+	}, nil
+}

@@ -1,0 +1,248 @@
+package output
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"hangup/assembler"
+	"hangup/classify"
+)
+
+// Wanted is a selection as the user typed it; every list is one of several
+// that must all agree, an empty one agrees with everything.
+type Wanted struct {
+	Class, Cause, By []string
+	Host             []string // an address or a prefix, of either end
+	Port             []string // a port or FROM-TO, of either end
+	Since, Until     string   // RFC 3339, HH:MM:SS of the capture's first day in UTC, or seconds from its start
+	Conn             string   // an ID, or either end's ADDR:PORT
+}
+
+// Filter selects connections.
+type Filter struct {
+	words        []string
+	class        [5]bool
+	cause        [classify.NumCauses]bool
+	by           [classify.ByNetwork + 1]bool
+	anyClass     bool
+	anyCause     bool
+	anyBy        bool
+	hosts        []netip.Prefix
+	ports        [][2]uint16
+	since, until moment
+	Conn         ConnSpec // zero: any
+}
+
+// ParseFilter turns words into a Filter. Its errors name the flag and say
+// what to type instead.
+func ParseFilter(w Wanted) (*Filter, error) {
+	f := &Filter{anyClass: len(w.Class) == 0, anyCause: len(w.Cause) == 0, anyBy: len(w.By) == 0}
+	for _, s := range w.Class {
+		c, ok := classify.ParseClass(s)
+		if !ok {
+			return nil, unknown("--class", s, "class", classes())
+		}
+		f.class[c] = true
+	}
+	for _, s := range w.Cause {
+		c, err := ParseCause("--cause", s)
+		if err != nil {
+			return nil, err
+		}
+		f.cause[c] = true
+	}
+	for _, s := range w.By {
+		p, ok := classify.ParseParty(s)
+		if !ok {
+			return nil, unknown("--by", s, "party", partyNames())
+		}
+		f.by[p] = true
+	}
+	if err := f.places(w.Host, w.Port); err != nil {
+		return nil, err
+	}
+	if err := f.times(w.Since, w.Until); err != nil {
+		return nil, err
+	}
+	if w.Conn != "" {
+		spec, err := ParseConn(w.Conn)
+		if err != nil {
+			return nil, err
+		}
+		f.Conn = spec
+	}
+	f.words = w.words()
+	return f, nil
+}
+
+func (w *Wanted) words() []string {
+	var s []string
+	for _, k := range []struct {
+		name string
+		list []string
+	}{
+		{"class", w.Class}, {"cause", w.Cause}, {"by", w.By}, {"host", w.Host}, {"port", w.Port},
+		{"since", []string{w.Since}}, {"until", []string{w.Until}}, {"conn", []string{w.Conn}},
+	} {
+		if text := strings.Join(k.list, ","); text != "" {
+			s = append(s, k.name+" "+text)
+		}
+	}
+	return s
+}
+
+func (f *Filter) places(hosts, ports []string) error {
+	for _, s := range hosts {
+		p, err := parsePrefix(s)
+		if err != nil {
+			return fmt.Errorf("--host %s: not an IP address or prefix (names are never resolved); type one such as 192.0.2.1 or 2001:db8::/32", s)
+		}
+		f.hosts = append(f.hosts, p)
+	}
+	for _, s := range ports {
+		from, to, isRange := strings.Cut(s, "-")
+		if !isRange {
+			to = from
+		}
+		a, err1 := strconv.ParseUint(from, 10, 16)
+		b, err2 := strconv.ParseUint(to, 10, 16)
+		if err1 != nil || err2 != nil || a > b {
+			return fmt.Errorf("--port %s: not a port; type a number or a range such as 8000-8999", s)
+		}
+		f.ports = append(f.ports, [2]uint16{uint16(a), uint16(b)})
+	}
+	return nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	s = strings.Trim(s, "[]")
+	if strings.Contains(s, "/") {
+		p, err := netip.ParsePrefix(s)
+		return p.Masked(), err
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	a = a.Unmap().WithZone("")
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
+
+func (f *Filter) times(since, until string) (err error) {
+	if f.since, err = parseMoment(since); err != nil {
+		return fmt.Errorf("--since %s: %w", since, err)
+	}
+	if f.until, err = parseMoment(until); err != nil {
+		return fmt.Errorf("--until %s: %w", until, err)
+	}
+	return nil
+}
+
+// moment is a time that may depend on when the capture began.
+type moment struct {
+	set      bool
+	absolute int64         // ns since the epoch, if kind is 0
+	offset   time.Duration // from the start, or from midnight of the first day
+	kind     byte          // 0 absolute, '+' from the start, ':' time of day
+}
+
+func parseMoment(s string) (moment, error) {
+	if s == "" {
+		return moment{}, nil
+	}
+	if v, err := strconv.ParseFloat(s, 64); err == nil && v >= 0 && v < 1e9 {
+		return moment{set: true, kind: '+', offset: time.Duration(v * 1e9)}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return moment{set: true, kind: '+', offset: d}, nil
+	}
+	for _, layout := range []string{"15:04:05", "15:04"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return moment{set: true, kind: ':', offset: t.Sub(t.Truncate(24 * time.Hour))}, nil
+		}
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return moment{set: true, absolute: t.UnixNano()}, nil
+	}
+	return moment{}, fmt.Errorf("not a time; type one such as 2026-01-02T03:04:05Z, 03:04:05 (UTC), or seconds from the start of the capture such as 12.5")
+}
+
+// in is the moment in a capture from first to last. A time of day is that of
+// the capture's first day, unless only the next day's lies within it.
+func (m moment) in(first, last int64) int64 {
+	switch m.kind {
+	case '+':
+		return first + int64(m.offset)
+	case ':':
+		day := int64(24 * time.Hour)
+		t := first - first%day + int64(m.offset)
+		if t < first && t+day <= last {
+			t += day
+		}
+		return t
+	}
+	return m.absolute
+}
+
+// ConnSpec names a connection by its ID, or by one of its ends.
+type ConnSpec struct {
+	ID  uint64
+	End netip.AddrPort
+}
+
+// ParseConn reads "17", "#17", "192.0.2.1:443" or "[2001:db8::1]:443".
+func ParseConn(s string) (ConnSpec, error) {
+	if id, err := strconv.ParseUint(strings.TrimPrefix(s, "#"), 10, 64); err == nil && id > 0 {
+		return ConnSpec{ID: id}, nil
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ConnSpec{End: netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())}, nil
+	}
+	return ConnSpec{}, fmt.Errorf("--conn %s: names no connection; type its number as the report shows it, such as 17, or one end such as 192.0.2.1:443 or [2001:db8::1]:443", s)
+}
+
+func (c ConnSpec) set() bool { return c != ConnSpec{} }
+
+func (c ConnSpec) matches(id uint64, a, b netip.AddrPort) bool {
+	if c.ID != 0 {
+		return c.ID == id
+	}
+	return c.End == a || c.End == b
+}
+
+// keeps reports whether connection c with verdict v is selected; since and
+// until are ns.
+func (f *Filter) keeps(c *assembler.Conn, v *classify.Verdict, since, until int64) bool {
+	if !(f.anyClass || f.class[v.Class]) || !(f.anyCause || f.cause[v.Cause]) || !(f.anyBy || f.by[v.By]) {
+		return false
+	}
+	if f.since.set && c.Last.Time < since || f.until.set && c.First.Time > until {
+		return false
+	}
+	a, b := c.Ends[0].AddrPort(), c.Ends[1].AddrPort()
+	if f.Conn.set() && !f.Conn.matches(c.ID, a, b) {
+		return false
+	}
+	return f.keepsHost(a.Addr(), b.Addr()) && f.keepsPort(a.Port(), b.Port())
+}
+
+func (f *Filter) keepsHost(a, b netip.Addr) bool {
+	for _, p := range f.hosts {
+		if p.Contains(a) || p.Contains(b) {
+			return true
+		}
+	}
+	return len(f.hosts) == 0
+}
+
+func (f *Filter) keepsPort(a, b uint16) bool {
+	for _, p := range f.ports {
+		if p[0] <= a && a <= p[1] || p[0] <= b && b <= p[1] {
+			return true
+		}
+	}
+	return len(f.ports) == 0
+}
