@@ -106,6 +106,7 @@ func vanishedBusy(side string) Scenario {
 		greet(l, c)
 		c.Phase = record.Pending
 		l.Go(func() { _, _ = c.ReadN(10) })
+		c.Phase = record.Before
 		l.At("watching")
 		l.Wait("cut")
 		_, _ = c.WriteN(50)

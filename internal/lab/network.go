@@ -194,7 +194,7 @@ func (n *N) tap(role, link string) error {
 			if !ok {
 				return
 			}
-			s.Time, s.Out = time.Now(), out
+			s.Time, s.Out = stamp(fd), out
 			n.mu.Lock()
 			n.segs[role] = append(n.segs[role], s)
 			n.mu.Unlock()

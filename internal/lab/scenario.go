@@ -96,6 +96,10 @@ func catalogue() []Scenario {
 	}{
 		{"close", closeFamily()},
 		{"reset", resetFamily()},
+		{"late", lateFamily()},
+		{"queue", queueFamily()},
+		{"state", stateFamily()},
+		{"forged", forgedFamily()},
 		{"dial", dialFamily()},
 		{"icmp", icmpFamily()},
 		{"timeout", timeoutFamily()},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -139,4 +140,14 @@ func receive(fd int, stop <-chan struct{}, f func(frame []byte, out bool)) {
 		ll, ok := from.(*unix.SockaddrLinklayer)
 		f(append([]byte(nil), buf[:n]...), ok && ll.Pkttype == unix.PACKET_OUTGOING)
 	}
+}
+
+// stamp is the kernel's time of the packet received last, so that a slow tap
+// does not make an old packet look new.
+func stamp(fd int) time.Time {
+	var ts unix.Timespec
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGSTAMPNS, uintptr(unsafe.Pointer(&ts))); errno != 0 {
+		return time.Now()
+	}
+	return time.Unix(ts.Unix())
 }
