@@ -29,9 +29,10 @@ type copyKey struct {
 	link  uint32
 	iface uint16
 	dir   capture.Traits
+	id    uint16
 	ttl   uint8
-	exact bool // IP ID not 0, or timestamps: a retransmission would differ
-	idSet bool // IP ID not 0
+	stamp bool // timestamps: a retransmission would differ
+	idSet bool // IP ID not 0: a retransmission would differ, unless the sender always uses this one
 }
 
 // isCopy reports whether p was seen before at another capture point, or
@@ -39,6 +40,11 @@ type copyKey struct {
 func (c *Conn) isCopy(from Side, p *capture.Packet) bool {
 	e := &c.Ends[from]
 	k := copyKeyOf(p)
+	for i := range e.copies {
+		if o := &e.copies[i]; o.idSet && o.id == k.id && o.sig != k.sig {
+			k.idSet = false // other packets bear the same one: it tells nothing (RFC 6864 4.1)
+		}
+	}
 	for i := range e.copies {
 		if e.copies[i].sig == k.sig && e.copies[i].covers(&k, p) {
 			return true
@@ -54,9 +60,8 @@ func copyKeyOf(p *capture.Packet) copyKey {
 		time: p.Time, encap: p.Encap, link: uint32(p.Link) ^ uint32(p.Link>>24), iface: p.Iface,
 		dir: p.Traits & (capture.Inbound | capture.Outbound | capture.NotToUs), ttl: p.TTL,
 	}
-	ts := p.Options&capture.OptTimestamps != 0
-	k.idSet = p.Has(capture.HasIPID) && p.IPID != 0
-	k.exact = k.idSet || ts
+	k.stamp = p.Options&capture.OptTimestamps != 0
+	k.id, k.idSet = p.IPID, p.Has(capture.HasIPID) && p.IPID != 0
 	a := uint64(p.Seq)<<32 | uint64(p.Ack)
 	b := uint64(p.Len)<<32 | uint64(p.Window)<<16 | uint64(p.Flags)
 	d := uint64(p.TSVal)<<32 | uint64(p.TSEcr)
@@ -80,7 +85,7 @@ func (o *copyKey) covers(k *copyKey, p *capture.Packet) bool {
 	}
 	elsewhere := o.encap != k.encap || o.iface != k.iface || o.link != k.link || o.dir != k.dir || o.ttl != k.ttl
 	switch {
-	case elsewhere && k.exact:
+	case elsewhere && (k.idSet || k.stamp):
 		return d < copyElsewhere
 	case elsewhere:
 		return d < copyElsewhereBare

@@ -293,6 +293,11 @@ func (c *Conn) alive(e, o *End, at Stamp, notes *Notes, pure bool) {
 // capture never showed.
 func (c *Conn) unseen(o *End, ack uint32) {
 	n := ack - o.SndNxt
+	if n == 1 && o.SndNxt == o.firstSeq && !o.HasISN {
+		// Nothing but keep-alive probes so far, which begin one below (RFC 9293 3.8.4).
+		o.SndNxt = ack
+		return
+	}
 	o.Lost += uint64(n)
 	o.App.Skip(n)
 	o.SndNxt = ack
