@@ -60,6 +60,7 @@ const (
 	httpUntilFIN  // this message: its body ends with the connection
 	httpMinorOne  // this message: HTTP/1.1 or later
 	httpTrailer   // behind the last chunk
+	httpColon     // a colon in the header line being read
 	httpTunnel    // what follows is no HTTP
 
 	h2Debug  // GOAWAY carries debug data
@@ -67,7 +68,7 @@ const (
 )
 
 const httpPerMessage = httpClose | httpKeepAlive | httpUpgrade | httpHasLength | httpChunked |
-	httpUntilFIN | httpMinorOne | httpTrailer
+	httpUntilFIN | httpMinorOne | httpTrailer | httpColon
 
 type framingState uint8
 

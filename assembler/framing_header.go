@@ -1,6 +1,10 @@
 package assembler
 
-import "math"
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
 
 // The header fields that frame a message.
 const (
@@ -16,11 +20,15 @@ func fieldName(i int) string {
 
 // lineByte takes the first byte of a header line.
 func (f *Framing) lineByte(b byte) {
+	f.inTrailer(1)
 	switch b {
 	case '\n':
 		f.endHeader()
 	case '\r':
 		f.state = inEmptyLine
+	case ':':
+		f.flags |= httpColon
+		f.state = inOtherLine
 	case 'c', 'C', 't', 'T':
 		if f.flags&httpTrailer != 0 {
 			f.state = inOtherLine
@@ -33,12 +41,21 @@ func (f *Framing) lineByte(b byte) {
 	}
 }
 
+// nextLine begins another line of the header.
+func (f *Framing) nextLine() {
+	f.state, f.acc, f.have = atLine, 0, 0
+	f.flags &^= httpColon
+}
+
 // nameByte strikes from the candidates in kind those that b, at place have,
 // rules out.
 func (f *Framing) nameByte(b byte) {
-	if b == '\n' {
-		f.state = atLine
+	switch b {
+	case '\n':
+		f.nextLine()
 		return
+	case ':':
+		f.flags |= httpColon
 	}
 	for i := range numFields {
 		name := fieldName(i)
@@ -85,7 +102,7 @@ func (f *Framing) lengthByte(b byte) {
 		}
 		f.flags |= httpHasLength
 		f.setLength(f.acc)
-		f.state, f.acc, f.have = atLine, 0, 0
+		f.nextLine()
 	case b == ' ' || b == '\t' || b == '\r':
 		if f.have == 1 {
 			f.have = 2
@@ -115,7 +132,7 @@ func (f *Framing) connectionByte(b byte) {
 		}
 		f.acc, f.have = 0, 0
 		if b == '\n' {
-			f.state = atLine
+			f.nextLine()
 		}
 		return
 	}
@@ -133,7 +150,7 @@ func (f *Framing) encodingByte(b byte) {
 		if f.acc&(1<<56-1) == wordChunked {
 			f.flags |= httpChunked
 		}
-		f.state, f.acc, f.have = atLine, 0, 0
+		f.nextLine()
 	default:
 		f.acc = f.acc<<8 | uint64(lower(b))
 	}
@@ -166,12 +183,15 @@ type HTTPState struct {
 	Response  bool   // status lines; false: request lines
 	Messages  uint16 // whose start line is complete, interim responses left out; saturates
 	Complete  uint16 // of these, how many ended; one with BodyUntilFIN never does
-	Interim   uint16 // responses 100 to 199, 101 left out
+	Interim   uint16 // responses 100 to 199, 101 left out, that no final one has followed yet
 	Phase     HTTPPhase
 	Status    uint16       // of the last status line
 	Body      HTTPBodyKind // of the message being read, or the last
 	Length    uint64       // BodyLength: bytes declared
 	Remaining uint64       // HTTPBody: bytes missing of the body (BodyLength) or of the current chunk (BodyChunked)
+	InLine    bool         // HTTPHeader, HTTPTrailer: a line is incomplete
+	Colon     bool         // ... and has its colon
+	Trailer   uint8        // HTTPTrailer: bytes behind the last chunk's line, 2 for two and more
 	InChunk   bool         // HTTPBody, BodyChunked: inside a chunk, not in a size or line end
 	Close     bool         // the message ends the connection: Connection: close, or HTTP/1.0 without keep-alive
 	Upgrade   bool         // the message said Connection: upgrade
@@ -185,7 +205,7 @@ func (f *Framing) HTTP() HTTPState {
 		Response: f.flags&httpResponse != 0, Messages: f.n[nMessages], Complete: f.n[nComplete], Interim: f.n[nInterim],
 		Status: uint16(f.w[wStatus]), Phase: f.httpPhase(), Remaining: f.left,
 		Close:   f.flags&httpClose != 0 || f.flags&(httpMinorOne|httpKeepAlive) == 0,
-		Upgrade: f.flags&httpUpgrade != 0, InChunk: f.state == inChunk,
+		Upgrade: f.flags&httpUpgrade != 0, InChunk: f.state == inChunk, Colon: f.flags&httpColon != 0,
 	}
 	switch {
 	case f.flags&httpChunked != 0:
@@ -194,6 +214,13 @@ func (f *Framing) HTTP() HTTPState {
 		h.Body, h.Length = BodyLength, f.length()
 	case f.flags&httpUntilFIN != 0:
 		h.Body, h.Remaining = BodyUntilFIN, 0
+	}
+	switch h.Phase {
+	case HTTPTrailer:
+		h.Trailer = uint8(f.w[wTrailer])
+		fallthrough
+	case HTTPHeader:
+		h.InLine = f.state != atLine
 	}
 	if f.state == atBody && h.Body == BodyLength {
 		h.Remaining = f.bodyLeft()
@@ -217,6 +244,28 @@ func (f *Framing) httpPhase() HTTPPhase {
 		return HTTPHeader
 	}
 	return HTTPBody
+}
+
+// PartialStatus is what there is of a status line that ends before its three
+// digits do, or of what may become one; "" if that is not where the payload ends.
+func (f *Framing) PartialStatus() string {
+	switch {
+	case f.state == inMethod && f.have <= 8 && (f.proto == AppUnknown || f.flags&httpResponse != 0):
+		b := binary.BigEndian.AppendUint64(nil, f.acc)
+		return string(b[8-f.have:])
+	case f.state != inStatus:
+		return ""
+	case f.have <= 7:
+		return "HTTP/1."[:f.have]
+	}
+	line := "HTTP/1." + string(rune(f.w[wLine]))
+	if f.have > 8 {
+		line += " "
+	}
+	if f.have > 9 {
+		line += fmt.Sprintf("%0*d", f.have-9, f.acc)
+	}
+	return line
 }
 
 // Method is that of request i of this direction, from 0; MethodOther for one

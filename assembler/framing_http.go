@@ -13,7 +13,8 @@ const (
 	wLine            // bytes of the request line so far
 	wLengthLo        // Content-Length of this message
 	wLengthHi
-	wChunks // chunks of this message, saturating at 2
+	wChunks  // chunks of this message, saturating at 2
+	wTrailer // bytes behind the last chunk, saturating at 2
 )
 
 const (
@@ -23,9 +24,8 @@ const (
 )
 
 const (
-	maxMethod     = 24      // longest of the IANA method registry is UPDATEREDIRECTREF, 17
-	maxTarget     = 1 << 16 // longer lines than that are refused by all common servers
-	maxChunkDigit = 15
+	maxMethod = 24      // longest of the IANA method registry is UPDATEREDIRECTREF, 17
+	maxTarget = 1 << 16 // longer lines than that are refused by all common servers
 )
 
 // HTTPMethod is what a request's method means for its response's body, and
@@ -64,6 +64,7 @@ func (f *Framing) http(seg []byte) int {
 		case inReason, inOtherLine, inChunkExtension:
 			n := bytes.IndexByte(seg[i:], '\n')
 			if n < 0 {
+				f.restOfLine(seg[i:])
 				return len(seg)
 			}
 			i += n + 1
@@ -114,6 +115,24 @@ func (f *Framing) httpByte(b byte) {
 	}
 }
 
+// restOfLine takes bytes of a line whose end is not among them.
+func (f *Framing) restOfLine(b []byte) {
+	if f.state != inOtherLine {
+		return
+	}
+	if bytes.IndexByte(b, ':') >= 0 {
+		f.flags |= httpColon
+	}
+	f.inTrailer(len(b))
+}
+
+// inTrailer counts bytes behind the last chunk.
+func (f *Framing) inTrailer(n int) {
+	if f.flags&httpTrailer != 0 {
+		f.w[wTrailer] = min(2, f.w[wTrailer]+uint32(min(n, 2)))
+	}
+}
+
 // endLine follows a line whose rest was of no interest.
 func (f *Framing) endLine() {
 	switch f.state {
@@ -122,7 +141,8 @@ func (f *Framing) endLine() {
 	case inChunkExtension:
 		f.chunk()
 	default:
-		f.state = atLine
+		f.inTrailer(2)
+		f.nextLine()
 	}
 }
 
@@ -230,13 +250,14 @@ func (f *Framing) statusByte(b byte) {
 func (f *Framing) startLine() {
 	f.proto = AppHTTP1
 	f.flags &^= httpPerMessage
-	f.state, f.w[wChunks] = atLine, 0
+	f.state, f.w[wChunks], f.w[wTrailer] = atLine, 0, 0
 	if f.flags&httpResponse != 0 {
 		if f.w[wLine] > '0' {
 			f.flags |= httpMinorOne
 		}
 		if f.w[wStatus] >= 200 || f.w[wStatus] == 101 {
 			f.count(nMessages)
+			f.n[nInterim] = 0
 		}
 	} else {
 		if f.acc&0xff > '0' {
@@ -252,6 +273,7 @@ func (f *Framing) startLine() {
 // endHeader decides how the message's body is framed (RFC 9112 6.3).
 func (f *Framing) endHeader() {
 	f.acc, f.have = 0, 0
+	f.flags &^= httpColon
 	response := f.flags&httpResponse != 0
 	switch status := f.w[wStatus]; {
 	case f.flags&httpTrailer != 0:
@@ -330,57 +352,4 @@ func (f *Framing) responseAgain(b byte) bool {
 func (f *Framing) endMessage() {
 	f.count(nComplete)
 	f.state, f.acc, f.have = atStart, 0, 0
-}
-
-func (f *Framing) chunkSizeByte(b byte) {
-	digit := uint64(0)
-	switch {
-	case b >= '0' && b <= '9':
-		digit = uint64(b - '0')
-	case b|0x20 >= 'a' && b|0x20 <= 'f':
-		digit = uint64(b|0x20-'a') + 10
-	case b == 'H' && f.have == 0 && f.w[wChunks] == 0 && f.flags&httpResponse != 0:
-		// The response to a HEAD, and the next one: see responseAgain.
-		f.endMessage()
-		f.startByte(b)
-		return
-	case f.have == 0:
-		f.refuse()
-		return
-	case b == '\n':
-		f.chunk()
-		return
-	case b == ';' || b == ' ' || b == '\t' || b == '\r':
-		f.state = inChunkExtension
-		return
-	default:
-		f.refuse()
-		return
-	}
-	f.acc = f.acc<<4 | digit
-	if f.have++; f.have > maxChunkDigit {
-		f.refuse()
-	}
-}
-
-// chunk opens the chunk whose size acc holds, or the trailer.
-func (f *Framing) chunk() {
-	f.w[wChunks] = min(f.w[wChunks]+1, 2)
-	f.left = f.acc
-	f.acc, f.have = 0, 0
-	f.state = inChunk
-	if f.left == 0 {
-		f.flags |= httpTrailer
-		f.state = atLine
-	}
-}
-
-func (f *Framing) afterChunkByte(b byte) {
-	switch b {
-	case '\r':
-	case '\n':
-		f.state = inChunkSize
-	default:
-		f.refuse()
-	}
 }

@@ -14,7 +14,7 @@ func TestHTTPState(t *testing.T) {
 		{"two requests and a half", "GET / HTTP/1.1\r\n\r\n\r\nPUT /a HTTP/1.1\r\ncontent-length:3\r\n\r\nabcDEL",
 			HTTPState{Messages: 2, Complete: 2, Phase: HTTPStartLine, Body: BodyLength, Length: 3}},
 		{"request with half a header", "POST / HTTP/1.1\r\nContent-Length: 3\r\nHo",
-			HTTPState{Messages: 1, Phase: HTTPHeader, Body: BodyLength, Length: 3}},
+			HTTPState{Messages: 1, Phase: HTTPHeader, Body: BodyLength, Length: 3, InLine: true}},
 		{"request with half a body", "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na",
 			HTTPState{Messages: 1, Phase: HTTPBody, Body: BodyLength, Length: 3, Remaining: 2}},
 		{"request to close", "GET / HTTP/1.1\r\nConnection: foo, Close\r\n\r\n",
@@ -38,7 +38,21 @@ func TestHTTPState(t *testing.T) {
 		{"no content", "HTTP/1.1 304 x\r\nContent-Length: 5\r\n\r\n",
 			HTTPState{Response: true, Messages: 1, Complete: 1, Status: 304, Body: BodyLength, Length: 5}},
 		{"interim responses", "HTTP/1.1 100 x\r\n\r\nHTTP/1.1 103 x\r\nLink: y\r\n\r\nHTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n",
-			HTTPState{Response: true, Messages: 1, Complete: 1, Interim: 2, Status: 200, Body: BodyLength}},
+			HTTPState{Response: true, Messages: 1, Complete: 1, Status: 200, Body: BodyLength}},
+		{"interim responses alone", "HTTP/1.1 100 x\r\n\r\nHTTP/1.1 103 x\r\nLink: y\r\n\r\n",
+			HTTPState{Response: true, Interim: 2, Status: 103}},
+		{"header up to a colon", "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length:",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPHeader, InLine: true, Colon: true}},
+		{"header up to another colon", "HTTP/1.1 200 OK\r\nServer: x\r\nDate: ",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPHeader, InLine: true, Colon: true}},
+		{"header up to a colon in an odd place", "HTTP/1.1 200 OK\r\nC:",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPHeader, InLine: true, Colon: true}},
+		{"header up to a line's end", "HTTP/1.1 200 OK\r\nConnection: x\r\n",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPHeader}},
+		{"header up to a name", "HTTP/1.1 200 OK\r\nA: b\r\nDat",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPHeader, InLine: true}},
+		{"header up to its last byte", "HTTP/1.1 200 OK\r\nA: b\r\n\r",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPHeader, InLine: true}},
 		{"switching protocols", "HTTP/1.1 101 x\r\nConnection: upgrade\r\n\r\nHTTP/1.1 ",
 			HTTPState{Response: true, Messages: 1, Complete: 1, Status: 101, Phase: HTTPTunnel, Upgrade: true}},
 		{"two answers to HEAD with length", "HTTP/1.1 200 x\r\nContent-Length: 90\r\n\r\nHTTP/1.1 200 x\r\nContent-Length: 90\r\n\r\n",
@@ -55,6 +69,10 @@ func TestHTTPState(t *testing.T) {
 		{"between chunks", chunkedHead + "3\r\nabc\r\n", HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPBody, Body: BodyChunked}},
 		{"last chunk without its end", chunkedHead + "3\r\nabc\r\n0\r\n",
 			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPTrailer, Body: BodyChunked}},
+		{"last chunk and one byte", chunkedHead + "0\r\n\r",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPTrailer, Body: BodyChunked, Trailer: 1, InLine: true}},
+		{"half a trailer", chunkedHead + "0\r\nX: y\r\n",
+			HTTPState{Response: true, Messages: 1, Status: 200, Phase: HTTPTrailer, Body: BodyChunked, Trailer: 2}},
 		{"trailer", chunkedHead + "3\r\nabc\r\n0\r\nContent-Length: 7\r\n\r\n",
 			HTTPState{Response: true, Messages: 1, Complete: 1, Status: 200, Body: BodyChunked}},
 	} {
@@ -89,6 +107,23 @@ func TestHTTPBroken(t *testing.T) {
 	} {
 		if f := fed(in); f.Protocol() != AppHTTP1 || !f.Broken() || !f.Lost() {
 			t.Errorf("%q: %v, broken %v, lost %v", in, f.Protocol(), f.Broken(), f.Lost())
+		}
+	}
+}
+
+func TestPartialStatus(t *testing.T) {
+	const line = "HTTP/1.0 404"
+	for n := range line {
+		if got := fed(line[:n]).PartialStatus(); got != line[:n] {
+			t.Errorf("%q after %q", got, line[:n])
+		}
+		if got := fed("HTTP/1.1 204 x\r\n\r\n" + line[:n]).PartialStatus(); got != line[:n] {
+			t.Errorf("%q after a response and %q", got, line[:n])
+		}
+	}
+	for _, in := range []string{line, line + " x\r\nA", "GET /", "GET / HTTP/1.1\r\n\r\nGE"} {
+		if got := fed(in).PartialStatus(); got != "" {
+			t.Errorf("%q after %q", got, in)
 		}
 	}
 }

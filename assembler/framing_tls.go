@@ -263,6 +263,7 @@ func (f *Framing) regainTLS(seg []byte, wire uint64) bool {
 
 // TLSState is what one direction shows of TLS.
 type TLSState struct {
+	Version    uint16 // of the last record header; TLS 1.3 writes 0x0303 there
 	Selected   uint16 // version the ServerHello selects, 0x0304 for TLS 1.3; 0 if none was read to its end
 	H2         bool   // ServerHello selects h2 by ALPN; TLS 1.3 hides it
 	Records    uint16 // complete records; saturates, as all counts
@@ -286,6 +287,7 @@ type TLSState struct {
 // TLS tells what the direction shows if Protocol is AppTLS.
 func (f *Framing) TLS() TLSState {
 	t := TLSState{
+		Version:  uint16(f.w[wRecordVersion]),
 		Selected: uint16(f.w[wSelected]), H2: f.flags&tlsALPNH2 != 0,
 		Records: f.n[nRecords], Handshakes: f.n[nHandshake], CCS: f.n[nCCS], Data: f.n[nData],
 		Alerts: f.n[nAlert], ShortData: f.n[nShortData], FirstData: uint16(f.w[wFirstData]),
