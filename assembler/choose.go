@@ -14,18 +14,31 @@ func (t *Tracker) choose(i int32, p *capture.Packet, fromA bool) int32 {
 	if p.Flags&(capture.SYN|capture.ACK|capture.RST) == capture.SYN {
 		return t.chooseSYN(i, p, fromA)
 	}
+	best, nearest := int32(-1), uint64(0)
 	other := int32(-1) // fits, but in another encapsulation
 	for ; i >= 0; i = t.conn(i).next - 1 {
 		c := t.conn(i)
 		if !c.fits(c.side(fromA), p) {
 			continue
 		}
-		if c.Encap == p.Encap {
-			return i
+		if c.Encap != p.Encap {
+			if other < 0 {
+				other = i
+			}
+			continue
 		}
-		if other < 0 {
-			other = i
+		// An ISN is the clock plus a secret of the tuple (RFC 6528 3), so two
+		// connections of a tuple that follow closely lie close together.
+		d := c.distance(c.side(fromA), p)
+		if best < 0 || d < nearest {
+			best, nearest = i, d
 		}
+		if d == 0 {
+			break
+		}
+	}
+	if best >= 0 {
+		return best
 	}
 	if other >= 0 {
 		return other
@@ -91,6 +104,31 @@ func (c *Conn) fits(from Side, p *capture.Packet) bool {
 		return seqLT(o.ISN, p.Ack) && seqLEQ(p.Ack, o.SndNxt)
 	}
 	return near(p.Ack, o.SndNxt)
+}
+
+// distance is how far p's numbers are from those that would come next. What
+// an end has yet to begin counts as the farthest that still fits.
+func (c *Conn) distance(from Side, p *capture.Packet) uint64 {
+	e, o := &c.Ends[from], &c.Ends[from.Peer()]
+	d := uint64(fitRange)
+	if e.Started {
+		d = uint64(apart(p.Seq, e.SndNxt))
+	}
+	switch {
+	case !p.Flags.Has(capture.ACK):
+	case o.Started:
+		d += uint64(apart(p.Ack, o.SndNxt))
+	default:
+		d += fitRange
+	}
+	return d
+}
+
+func apart(a, b uint32) uint32 {
+	if seqLT(a, b) {
+		return b - a
+	}
+	return a - b
 }
 
 func near(a, b uint32) bool {

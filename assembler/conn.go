@@ -120,6 +120,7 @@ type End struct {
 	LastChallenge       Stamp
 
 	Data  Tries // the oldest payload not acknowledged; once all is acknowledged: the last such range, Answered set
+	Deaf  Tries // the current run of repeats of payload that the capture shows acknowledged: the ACKs do not reach this end
 	Probe Tries // the current or last run of keep-alive probes with no answer between; Answered = the ACK
 	WProb Tries // the current or last run of window probes; Answered = any ACK
 

@@ -261,6 +261,7 @@ func (c *Conn) ack(from Side, p *capture.Packet, at Stamp) Notes {
 		}
 		o.SndUna, o.AckSeen = p.Ack, true
 		e.LastNewAck = at
+		e.Deaf = Tries{}
 		if o.dropHoles(p.Ack); o.Lost > 0 {
 			c.Partial |= Gaps
 		}

@@ -144,6 +144,9 @@ func (c *Conn) payload(e, o *End, seq uint32, p *capture.Packet, at Stamp, idle 
 	switch {
 	case e.AckSeen && seqLEQ(seq+p.Len, e.SndUna):
 		// Acknowledged already: repeated for nothing, or seen late.
+		if again {
+			e.Deaf.again(at, idle, seq, p.Len)
+		}
 	case !e.Data.Pending():
 		e.Data = Tries{}
 		e.Data.again(at, idle, seq, p.Len)
@@ -153,6 +156,7 @@ func (c *Conn) payload(e, o *End, seq uint32, p *capture.Packet, at Stamp, idle 
 	if again {
 		return 0
 	}
+	e.Deaf = Tries{}
 	if notes&NoteReordered == 0 {
 		if !e.FirstData.Seen() {
 			e.FirstData = at
