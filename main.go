@@ -295,11 +295,17 @@ func (h *hangup) columns() int {
 	return 80
 }
 
-func (h *hangup) style() output.Style {
-	on := h.color == "always"
-	if h.color == "auto" && h.out == "" && terminal(h.stdout) != nil {
-		on = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+// coloured decides by --color, whether the report goes to a terminal, and
+// the environment (https://no-color.org).
+func coloured(when string, tty bool, getenv func(string) string) bool {
+	if when == "auto" {
+		return tty && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 	}
+	return when == "always"
+}
+
+func (h *hangup) style() output.Style {
+	on := coloured(h.color, h.out == "" && terminal(h.stdout) != nil, os.Getenv)
 	return output.Style{Width: h.columns(), Palette: output.NewPalette(on), Limit: h.limit, All: h.all, Verbose: h.verbose, Quiet: h.quiet}
 }
 

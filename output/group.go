@@ -18,6 +18,7 @@ type group struct {
 	hosts   int   // servers, if key.addr is not one
 	ports   int   // server ports, if key.port is 0
 	merged  bool
+	harm    int
 }
 
 type groupKey struct {
@@ -63,24 +64,39 @@ func severity(v *classify.Verdict) int {
 	return 2
 }
 
-// groups gathers the abnormal connections, the most harmful group first.
-func groups(c Connections) []group {
-	exact := gather(c)
+// groups gathers the connections that want keeps, the most harmful group first.
+func groups(c Connections, want func(*classify.Verdict) bool) []group {
+	exact := gather(c, want)
 	byHost := merge(exact, func(k groupKey) groupKey { k.port = 0; return k })
 	all := merge(byHost, func(k groupKey) groupKey { k.addr = netip.Addr{}; return k })
-	harm := func(g group) int { return len(g.members) * severity(c.Verdict(g.members[0])) }
+	for i := range all {
+		all[i].harm = harm(c, &all[i])
+	}
 	slices.SortStableFunc(all, func(a, b group) int {
-		return cmp.Or(cmp.Compare(harm(b), harm(a)), cmp.Compare(a.members[0], b.members[0]))
+		return cmp.Or(cmp.Compare(b.harm, a.harm), cmp.Compare(a.members[0], b.members[0]))
 	})
 	return all
 }
 
-func gather(c Connections) []group {
+// harm is the trouble that a group made; what is merely possible counts half.
+func harm(c Connections, g *group) (sum int) {
+	for _, i := range g.members {
+		v := c.Verdict(i)
+		weight := 2
+		if v.Confidence == classify.Possible {
+			weight = 1
+		}
+		sum += severity(v) * weight
+	}
+	return sum
+}
+
+func gather(c Connections, want func(*classify.Verdict) bool) []group {
 	var list []group
 	at := make(map[groupKey]int)
 	for i := range c.Len() {
 		v := c.Verdict(i)
-		if !abnormal(v) {
+		if !want(v) {
 			continue
 		}
 		server := c.Conn(i).End(assembler.Server).AddrPort()

@@ -83,7 +83,7 @@ func (d *ladder) draw() {
 
 // measure fits the columns to the page and to what they will hold.
 func (d *ladder) measure() {
-	d.number, d.time, d.state = len("packet"), len("time"), len("client")
+	d.number, d.time, d.state = len("no"), len("time"), len("client")
 	for i := range d.steps {
 		s := &d.steps[i]
 		if s.fold != nil {
@@ -109,7 +109,7 @@ func (d *ladder) offset(ns int64) string {
 }
 
 func (d *ladder) head() {
-	d.printf("%s\n", paint(d.faint, padLeft("packet", d.number)+" "+padLeft("time", d.time)+" "+padLeft("delta", deltaColumn)+" "+
+	d.printf("%s\n", paint(d.faint, padLeft("no", d.number)+" "+padLeft("time", d.time)+" "+padLeft("delta", deltaColumn)+" "+
 		padLeft("client", d.state)+strings.Repeat(" ", d.arrow+4)+"server"))
 }
 
@@ -151,7 +151,7 @@ func (d *ladder) rope(s *assembler.Step, side assembler.Side) string {
 	if p.Kind == capture.ICMPError {
 		dash, text, side = "┄", icmpText(p), side.Peer()
 	} else {
-		text = d.origin.segment(s, side, d.arrow-7)
+		text = d.origin.segment(s, side, d.arrow-5)
 	}
 	fill := strings.Repeat(dash, max(0, d.arrow-visible(text)-5))
 	text = d.flagged(p, text)
@@ -174,14 +174,24 @@ func (d *ladder) flagged(p *capture.Packet, text string) string {
 // notes are what the tracker made of the packet, and what it proves.
 func (d *ladder) notes(s *assembler.Step) []string {
 	var notes []string
-	if text := (s.Notes &^ assembler.NoteReset).String(); text != "" {
-		notes = append(notes, paint(d.yellow, text))
-	}
+	said := s.Notes &^ assembler.NoteReset
 	for i := range d.Evidence {
-		if e := &d.Evidence[i]; e.Ref == s.Packet.Ref {
-			d.proof[uint64(e.Ref)] = true
+		e := &d.Evidence[i]
+		if e.Ref != s.Packet.Ref {
+			continue
+		}
+		d.proof[uint64(e.Ref)] = true
+		for bit := assembler.Notes(1); bit <= said; bit <<= 1 {
+			if said&bit != 0 && strings.Contains(e.What, bit.String()) {
+				said &^= bit
+			}
+		}
+		if strings.ReplaceAll(e.What, "-", "+") != flagText(s.Packet.Flags) {
 			notes = append(notes, clean(e.What))
 		}
+	}
+	if text := said.String(); text != "" {
+		notes = append([]string{paint(d.yellow, text)}, notes...)
 	}
 	return notes
 }
@@ -228,6 +238,9 @@ func (d *ladder) folded(f *fold) {
 			items = append(items, keep(fmt.Sprintf("%s × %s", count(uint64(n)), assembler.Notes(1<<i))))
 		}
 	}
+	if f.pause >= 1e9 {
+		items = append(items, keep("pauses up to "+span(f.pause)))
+	}
 	delta := ""
 	if d.before != 0 {
 		delta = "+" + plain(span(f.last-d.before))
@@ -263,7 +276,7 @@ func (d *ladder) outcomeOf(s assembler.Side) {
 	if line == "" && len(o.If) == 0 && o.Note == "" && d.App[s] == nil {
 		return
 	}
-	d.outcome(s, line, o, d.App[s])
+	d.outcome("  » ", s, line, o, d.App[s])
 }
 
 // after prints what no packet shows: outcomes without a packet, evidence

@@ -8,12 +8,19 @@ import (
 	"hangup/classify"
 )
 
+// Of so few connections, or of those asked for by name, the ones that ended
+// well are spelled out too: who closed first is what one wants to know then.
+const few = 5
+
 // groups spells out one example of every group of abnormal connections.
 func (t *text) groups() {
-	list := groups(t.r.Conns)
-	if len(list) == 0 {
-		t.quietEnd()
+	list := groups(t.r.Conns, abnormal)
+	if len(list) == 0 && t.sum.Connections > few && t.r.Filter == "" {
+		t.prose("", paint(t.green, "No connection ended badly.")+" --all lists them.")
 		return
+	}
+	if len(list) == 0 || t.sum.Connections <= few {
+		list = groups(t.r.Conns, func(*classify.Verdict) bool { return true })
 	}
 	shown := len(list)
 	if t.style.Limit > 0 && !t.style.All {
@@ -25,13 +32,6 @@ func (t *text) groups() {
 	if rest := list[shown:]; len(rest) > 0 {
 		t.remainder(rest)
 	}
-}
-
-func (t *text) quietEnd() {
-	if t.sum.Connections == 0 {
-		return
-	}
-	t.prose("", paint(t.green, "No connection ended badly.")+" --all lists them.")
 }
 
 func (t *text) remainder(rest []group) {
@@ -103,7 +103,7 @@ func (t *text) from(g *group) string {
 			s = append(s, keep(fmt.Sprintf("%d others", len(list)-i)))
 			break
 		}
-		if len(list) == 1 {
+		if len(list) == len(g.members) || len(list) == 1 {
 			s = append(s, c.key.String())
 		} else {
 			s = append(s, keep(fmt.Sprintf("%s (%s)", c.key, count(c.n))))

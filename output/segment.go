@@ -72,28 +72,33 @@ func flagText(f capture.Flags) string {
 	return strings.Join(s, "+")
 }
 
-// segment describes a packet in at most room columns; what fits not is left
-// out from the end: flags and numbers stay, length, window and options go.
+// segment describes a packet in at most room columns, if they suffice for
+// flags and numbers; PSH, length, window and options are left out for want
+// of room. The window is scaled, save on a RST, where it is a fingerprint.
 func (o *origin) segment(s *assembler.Step, side assembler.Side, room int) string {
 	p := &s.Packet
-	must, may := flagText(p.Flags), []string(nil)
+	flags, numbers, may := p.Flags, "", []string(nil)
 	switch {
 	case p.Len > 0:
-		must += " " + o.rel(side, p.Seq) + ":" + o.rel(side, p.Seq+p.Len)
+		numbers = " " + o.rel(side, p.Seq) + ":" + o.rel(side, p.Seq+p.Len)
 		may = append(may, fmt.Sprintf("len %d", p.Len))
 	case p.Flags&(capture.SYN|capture.FIN|capture.RST) != 0 || s.Notes != 0:
-		must += " " + o.rel(side, p.Seq)
+		numbers = " " + o.rel(side, p.Seq)
 	}
 	if p.Flags.Has(capture.ACK) {
-		must += " ack " + o.rel(side.Peer(), p.Ack)
+		numbers += " ack " + o.rel(side.Peer(), p.Ack)
+	}
+	must := flagText(flags) + numbers
+	if len(must) > room {
+		must = flagText(flags&^capture.PSH) + numbers
 	}
 	window := uint32(p.Window)
-	if !p.Flags.Has(capture.SYN) {
+	if p.Flags&(capture.SYN|capture.RST) == 0 {
 		window <<= o.scale[side]
 	}
 	may = append(may, fmt.Sprintf("win %d", window))
 	for _, more := range append(may, options(p)...) {
-		if visible(must)+1+visible(more) > room {
+		if visible(must)+1+visible(more) > room-2 { // the arrow wants to be seen
 			break
 		}
 		must += " " + more

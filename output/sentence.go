@@ -50,7 +50,10 @@ func (t teller) graceful() string {
 		return s + "."
 	}
 	x := t.actor(t.FirstEnd.Side)
-	s := fmt.Sprintf("The %s closed first%s", x, t.when())
+	s := fmt.Sprintf("The %s closed first", x)
+	if when := t.when(); when != "" {
+		s += " (" + when[1:] + ")"
+	}
 	if d, ok := t.finGap(x); ok {
 		s += fmt.Sprintf("; the %s followed %s later", x.Peer(), span(d))
 	}
@@ -208,9 +211,9 @@ func (t teller) unanswered(y assembler.Side) string {
 	for _, k := range []struct {
 		try  *assembler.Tries
 		noun string
-	}{{&e.Data, "its data"}, {&e.Probe, "its keep-alive probe"}, {&e.FIN, "its FIN"}, {&e.WProb, "its window probe"}} {
+	}{{&e.Data, "data"}, {&e.Probe, "its keep-alive probe"}, {&e.FIN, "its FIN"}, {&e.WProb, "its window probe"}} {
 		if k.try.Pending() {
-			return k.noun + often(k.try) + " in vain"
+			return k.noun + often(k.try) + " drew no answer"
 		}
 	}
 	return "nothing it sent was answered"

@@ -48,15 +48,19 @@ func (t *text) outcomes(res *classify.Result) {
 			t.blank()
 			gap = true
 		}
-		t.outcome(s, line, o, res.App[s])
+		t.outcome(margin, s, line, o, res.App[s])
 	}
 	if gap && (len(res.AltText) > 0 || res.Advice != "" || res.Detail != "") {
 		t.blank()
 	}
 }
 
-func (t *text) outcome(side assembler.Side, line string, o *classify.Outcome, app *classify.AppOutcome) {
-	lead := margin + paint(t.bold, pad(side.String(), label))
+// manyBranches is how many of the conditions are told without -v.
+const manyBranches = 2
+
+// outcome prints what the program at one end saw, behind the mark.
+func (t *text) outcome(mark string, side assembler.Side, line string, o *classify.Outcome, app *classify.AppOutcome) {
+	lead := paint(t.bold, mark+pad(side.String(), label))
 	next := margin + strings.Repeat(" ", label)
 	say := func(s string) {
 		t.wrap(lead, s, t.width)
@@ -69,6 +73,10 @@ func (t *text) outcome(side assembler.Side, line string, o *classify.Outcome, ap
 		say(t.app(app))
 	}
 	for i := range o.If {
+		if i == manyBranches && !t.style.Verbose {
+			say(paint(t.faint, "("+plural(uint64(len(o.If)-i), "rarer branch")+": -v)"))
+			break
+		}
 		say(t.goIf(&o.If[i]))
 	}
 	if o.Note != "" {
@@ -84,8 +92,8 @@ func (t *text) outcome(side assembler.Side, line string, o *classify.Outcome, ap
 
 func (t *text) app(a *classify.AppOutcome) string {
 	s := a.Protocol + keep(" → ") + t.token(a.Error)
-	if a.Text != "" && a.Text != string(a.Error) {
-		s += ": " + clean(a.Text)
+	if a.Text != "" && a.Text != string(a.Error) && (t.style.Verbose || !strings.Contains(a.Text, " tcp ")) {
+		s += ": " + clean(a.Text) // what net.OpError adds is in the title already
 	}
 	if a.Note != "" {
 		s += paint(t.faint, " ("+clean(a.Note)+")")
@@ -129,8 +137,6 @@ func (t *text) more(res *classify.Result) {
 		t.wrap(margin+pad("mark", label), paint(t.faint, fmt.Sprintf("%s  %s  %s  %s", keep(t.clock.text(m.Time)), t.refs.text(m.Ref), m.Side, markText(m))), t.width)
 	}
 }
-
-const listRow = "  #%-*d  %s  %s  %s\n"
 
 // list prints one line per connection.
 func (t *text) list() {

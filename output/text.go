@@ -64,8 +64,12 @@ func (t *text) header() {
 			}
 		}
 	}
-	items := []string{plural(t.r.Packets, "packet"), keep(count(t.sum.Packets) + " of them TCP"), plural(t.sum.Connections, "connection"), plural(t.sum.Hosts, "host")}
-	if t.sum.First > 0 {
+	packets := plural(t.r.Packets, "TCP packet")
+	if t.sum.Packets != t.r.Packets {
+		packets = plural(t.r.Packets, "packet") + keep(" ("+count(t.sum.Packets)+" of them TCP)")
+	}
+	items := []string{packets, plural(t.sum.Connections, "connection"), plural(t.sum.Hosts, "host")}
+	if t.sum.Connections > 0 {
 		items = append([]string{t.period()}, items...)
 	}
 	t.wrap("", strings.Join(items, " · "), t.width)

@@ -60,6 +60,7 @@ type fold struct {
 	packets [2]uint64 // by sender
 	bytes   [2]uint64
 	notes   [32]uint32
+	pause   int64 // longest silence before one of them
 	last    int64
 }
 
@@ -74,14 +75,14 @@ type rungs struct {
 	tail   []rung         // its last steps
 	before assembler.Step // the step before
 	begun  bool
-	pauses int
 }
 
 const (
-	runHead   = 3
-	runTail   = 4
-	pause     = 1e9 // ns of silence that make the next packet worth a line
-	maxPauses = 40  // of them; more are a rhythm, not events
+	runHead = 3
+	runTail = 4
+	// retryPause is the silence (ns) that tells a timer's retransmission,
+	// which is an event, from recovery in the middle of a transfer.
+	retryPause = 150e6
 )
 
 // kind tells runs apart: packets of another kind begin a new one.
@@ -91,6 +92,7 @@ const (
 	plainKind kind = iota
 	keepAliveKind
 	windowKind
+	retryKind
 	eventKind // never folded
 )
 
@@ -111,9 +113,8 @@ func (r *rungs) kindOf(s *assembler.Step) kind {
 		return keepAliveKind
 	case s.Notes&windowNotes != 0:
 		return windowKind
-	case s.Packet.Time-b.Packet.Time >= pause && r.pauses < maxPauses:
-		r.pauses++
-		return eventKind
+	case s.Notes&assembler.NoteRetransmission != 0 && s.Packet.Time-b.Packet.Time >= retryPause:
+		return retryKind
 	}
 	return plainKind
 }
@@ -142,11 +143,12 @@ func (r *rungs) add(s assembler.Step) {
 
 func (r *rungs) swallow(s *assembler.Step) {
 	if r.fold == nil {
-		r.fold, r.only = new(fold), *s
+		r.fold, r.only = &fold{last: r.list[len(r.list)-1].Packet.Time}, *s
 	}
 	f := r.fold
 	f.packets[s.Side&1]++
 	f.bytes[s.Side&1] += uint64(s.Packet.Len)
+	f.pause = max(f.pause, s.Packet.Time-f.last)
 	f.last = s.Packet.Time
 	for i := range f.notes {
 		if s.Notes&(1<<i) != 0 {

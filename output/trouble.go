@@ -17,6 +17,9 @@ func (t *text) trouble() {
 	var lines []string
 	for i := range t.r.Inputs {
 		in := &t.r.Inputs[i]
+		if in.Err != nil {
+			lines = append(lines, clean(in.Err.Error())+".") // it names its file
+		}
 		for _, s := range troubles(in) {
 			if len(t.r.Inputs) > 1 {
 				s = clean(in.Name) + ": " + s
@@ -48,9 +51,6 @@ func (t *text) late() (n uint64) {
 
 func troubles(in *capture.Input) []string {
 	var s []string
-	if in.Err != nil {
-		s = append(s, "It broke off; what came before is reported: "+clean(in.Err.Error())+".")
-	}
 	if in.Drops > 0 {
 		s = append(s, fmt.Sprintf("The capturing host dropped %s: silence and gaps below may be the capture's own.", plural(in.Drops, "packet")))
 	}

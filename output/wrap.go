@@ -93,7 +93,7 @@ func plural(n uint64, noun string) string {
 	if n == 1 {
 		return "1" + nbsp + noun
 	}
-	if strings.HasSuffix(noun, "s") {
+	if strings.HasSuffix(noun, "s") || strings.HasSuffix(noun, "ch") {
 		noun += "e"
 	}
 	return count(n) + nbsp + noun + "s"

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"hangup/internal/story"
+	"hangup/output"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts compare with")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hangup": main})
+}
+
+// The scripts run the real main. They make their captures from stories:
+//
+//	story NAME.txt NAME.pcap    compiles the packets in NAME.txt
+//	cut FILE OUT BYTES          copies the first bytes of a file
+//	hangup-exits STATUS ARGS... runs hangup and expects that exit status
+//	validate FILE               checks a report, or each line of it, against the schema
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                filepath.Join("testdata", "script"),
+		UpdateScripts:      *update,
+		RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("NO_COLOR", "")
+			e.Setenv("TERM", "xterm")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"story": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: story NAME.txt NAME.pcap")
+				}
+				ts.Check(compile(ts.ReadFile(args[0]), ts.MkAbs(args[1])))
+			},
+			"cut": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 3 {
+					ts.Fatalf("usage: cut FILE OUT BYTES")
+				}
+				n, err := strconv.Atoi(args[2])
+				ts.Check(err)
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(ts.ReadFile(args[0])[:n]), 0o666))
+			},
+			"hangup-exits": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) < 1 {
+					ts.Fatalf("usage: hangup-exits STATUS ARGS...")
+				}
+				err := ts.Exec("hangup", args[1:]...)
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
+					ts.Fatalf("exit status is not %s: %v", args[0], err)
+				}
+			},
+			"validate": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: validate FILE")
+				}
+				ts.Check(validate([]byte(ts.ReadFile(args[0]))))
+			},
+		},
+	})
+}
+
+func compile(packets, file string) error {
+	s, err := story.Parse([]byte("-- packets --\n" + packets))
+	if err != nil {
+		return err
+	}
+	pcap, err := s.Pcap()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, pcap, 0o666)
+}
+
+// validate checks a JSON document, or every line of an NDJSON stream.
+func validate(text []byte) error {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(output.Schema))
+	if err != nil {
+		return err
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("schema", doc); err != nil {
+		return err
+	}
+	schema, err := c.Compile("schema")
+	if err != nil {
+		return err
+	}
+	parts := [][]byte{text}
+	if !bytes.HasPrefix(text, []byte(`{"type": "report"`)) {
+		parts = bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	}
+	for _, part := range parts {
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(part))
+		if err != nil {
+			return fmt.Errorf("%w in %.200s", err, part)
+		}
+		if err := schema.Validate(v); err != nil {
+			return fmt.Errorf("%w in %.200s", err, part)
+		}
+	}
+	return nil
+}
+
+// TestManual runs every example of the package's documentation on a capture.
+func TestManual(t *testing.T) {
+	dir := t.TempDir()
+	const talk = "handshake\nexchange 100 2000\nclose by C\n"
+	for _, name := range []string{"trace.pcap", "trace-1.pcap.gz"} {
+		if err := compile(talk, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := examples(t)
+	if len(lines) < 10 {
+		t.Fatalf("only %d examples found in the manual", len(lines))
+	}
+	t.Chdir(dir)
+	for _, line := range lines {
+		t.Run(line, func(t *testing.T) { runExample(t, line) })
+	}
+}
+
+// examples are the indented lines of the package comment that run hangup.
+func examples(t *testing.T) []string {
+	t.Helper()
+	f, err := os.Open("main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var lines []string
+	for in := bufio.NewScanner(f); in.Scan() && in.Text() != "package main"; {
+		line, ok := strings.CutPrefix(in.Text(), "//\t")
+		if ok && strings.Contains(line, "hangup") && !strings.Contains(line, "[flags]") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func runExample(t *testing.T, line string) {
+	command := line
+	var stdin bytes.Buffer
+	if before, after, piped := strings.Cut(line, " | "); piped {
+		if !strings.HasPrefix(before, "tcpdump ") || !strings.Contains(before, "-w -") {
+			t.Fatalf("cannot pipe from %q", before)
+		}
+		pcap, err := os.ReadFile("trace.pcap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdin.Write(pcap)
+		command = after
+	}
+	args := strings.Fields(strings.ReplaceAll(command, "'", ""))
+	if args[0] != "hangup" {
+		t.Fatalf("%q does not run hangup", line)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(args[1:], &stdin, &stdout, &stderr); code != 0 {
+		t.Errorf("exit status %d: %s", code, stderr.String())
+	}
+	if stdout.Len() == 0 && !strings.Contains(line, " -o ") && stderr.Len() == 0 {
+		t.Error("prints nothing")
+	}
+}
+
+func TestColoured(t *testing.T) {
+	for _, c := range []struct {
+		when    string
+		tty     bool
+		noColor string
+		term    string
+		want    bool
+	}{
+		{"auto", true, "", "xterm", true},
+		{"auto", false, "", "xterm", false},
+		{"auto", true, "1", "xterm", false},
+		{"auto", true, "", "dumb", false},
+		{"always", false, "1", "dumb", true},
+		{"never", true, "", "xterm", false},
+	} {
+		env := map[string]string{"NO_COLOR": c.noColor, "TERM": c.term}
+		if got := coloured(c.when, c.tty, func(k string) string { return env[k] }); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
