@@ -138,7 +138,7 @@ func (h *history) blockedWrite(s socket, out *Outcome) {
 
 // opening adds Dial and Accept.
 func (h *history) opening(s socket, out *Outcome) {
-	if h.side == assembler.Client {
+	if h.side == assembler.Client || h.c.SimulOpen {
 		if !h.c.RoleKnown {
 			return
 		}
@@ -207,8 +207,9 @@ func (h *history) notes(s socket) []string {
 	add(h.c.Partial&assembler.NoStart != 0 && h.c.Partial&assembler.OneWay == 0, "the capture begins after the connection did")
 	add(s.shared(), "the error is delivered once, to whichever of Read and Write is called first; an EOF after it proves no FIN")
 	add(s.closed && len(s.told) > 0, "io.EOF until its own Close")
-	add(h.bareRST != nil && !h.ownFIN && h.ownRST == nil && h.struck == nil,
+	add(h.vanished(),
 		"a host answered for it that had no such socket: restarted, or the socket had ended unseen, or a middlebox answered")
+	add(h.far != nil, "nothing had answered the peer for so long that its RST hardly arrived")
 	add(h.forged != nil, "the RST in its name did not come from its socket")
 	add(h.struck != nil && h.ownFIN && s.closed, "it had closed before the RST came: nobody was told of it")
 	add(h.soft != noError, "the ICMP error shows only when the kernel gives up; an acknowledgment before that clears it")

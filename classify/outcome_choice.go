@@ -12,6 +12,7 @@ type choice struct {
 	killed   Token // the RST+ACK was not the program's doing, and left this error
 	itself   bool  // a RST that looks forged was its own
 	lost     bool  // no MPTCP subflow came back
+	struck   bool  // a RST reached it, although it is not likely, or not to be seen
 	full     bool  // no room in the send buffer
 }
 
@@ -69,7 +70,7 @@ func (h *history) play(ch choice) socket {
 	if ch.closed {
 		s.close()
 	}
-	if h.struck != nil {
+	if h.struck != nil || ch.struck {
 		s.reset()
 	}
 	if ch.lost {
@@ -107,22 +108,13 @@ func (h *history) peer(ch choice) peerKind {
 }
 
 // peerDied reports whether the peer's socket ended without the endpoint's
-// being told: killed by a RST in the endpoint's name, or by one of its own
-// that was lost.
+// being told: by a RST in the endpoint's name, or by one of its own that was
+// lost. Behind a barred way there is nobody to answer a write.
 func (h *history) peerDied() bool {
 	if h.struck != nil {
 		return false
 	}
-	if h.forged != nil && h.forged.Fit.TakesEffect() && !h.forged.ReceiverAfter.Seen() {
-		return true
-	}
-	for i := range h.c.KeptResets() {
-		r := &h.c.Resets[i]
-		if r.Side != h.side && h.fits(r) && h.aliveAfter(r.Time) && !r.SenderAfter.Seen() {
-			return true
-		}
-	}
-	return false
+	return h.missed != nil || h.forged != nil && h.forged.Fit.TakesEffect() && !h.forged.ReceiverAfter.Seen()
 }
 
 // flip is one way in which a choice may differ from the usual one.
@@ -144,9 +136,12 @@ func (h *history) open(usual choice) []flip {
 		func(ch *choice) { ch.finTaken = !ch.finTaken })
 	add(h.o.FIN.Seen() && !usual.peerHalf, "the peer only shut down its sending half (CloseWrite)", func(ch *choice) { ch.peerHalf = true })
 	add(usual.full, "its send buffer still had room", func(ch *choice) { ch.full = false })
+	add(h.far != nil, "that RST reached it", func(ch *choice) { ch.struck = true })
 	add(h.forged != nil, "it did send that RST itself", func(ch *choice) { ch.itself = true })
+	add(h.forged != nil && h.struck == nil, "it was reset as well, out of this capture's sight", func(ch *choice) { ch.struck = true })
 	add(h.subflow != nil, "no subflow came back within net.mptcp.close_timeout (60 s by default)", func(ch *choice) { ch.lost = true })
 	h.openAbort(usual, add)
+	h.openLoss(add)
 	h.openSilence(usual, add)
 	return fs
 }
@@ -169,13 +164,34 @@ func (h *history) openAbort(usual choice, add func(bool, string, func(*choice)))
 	add(true, "it was destroyed from outside (ss -K)", func(ch *choice) { ch.killed = eCONNABORTED })
 }
 
-// openSilence: what became of an endpoint that nobody answers does not show.
+// openLoss: how a host came to have no socket any more does not show.
+func (h *history) openLoss(add func(bool, string, func(*choice))) {
+	if !h.vanished() || h.tries != nil {
+		return
+	}
+	add(true, "a RST had reached it that this capture does not show", func(ch *choice) { ch.struck = true })
+	add(true, "it had given up on packets that this capture does not show", func(ch *choice) { ch.gaveUp = true })
+}
+
+// vanished reports whether a host that had the connection's socket answers
+// like one that has not, and nothing shows how it ended.
+func (h *history) vanished() bool {
+	return h.bareRST != nil && !h.ownFIN && h.ownRST == nil && h.struck == nil
+}
+
+// openSilence: what became of an endpoint that nobody answers does not show,
+// nor whether one that seems to rest has tried where this capture cannot see.
 func (h *history) openSilence(usual choice, add func(bool, string, func(*choice))) {
-	if h.tries == nil || h.ownRST != nil {
+	if h.ownRST != nil || h.struck != nil || h.vanished() && h.tries == nil {
 		return
 	}
 	gaveUp := func(err Token) func(*choice) {
 		return func(ch *choice) { ch.gaveUp, ch.local = true, err }
+	}
+	if h.tries == nil {
+		add(true, "the peer has vanished since, and it gave up", gaveUp(noError))
+		add(true, "the next hop has stopped answering ARP or neighbour discovery since, and it gave up", gaveUp(eHOSTUNREACH))
+		return
 	}
 	add(!usual.gaveUp, "it gave up", gaveUp(noError))
 	add(usual.gaveUp && h.bareRST == nil, "it was still trying", func(ch *choice) { ch.gaveUp = false })

@@ -35,6 +35,8 @@ type history struct {
 	finished  bool // both FINs acknowledged
 
 	struck  *assembler.Reset // RST from the peer's address that it took
+	missed  *assembler.Reset // ... that came to nothing, as it goes on
+	far     *assembler.Reset // ... that most likely found the same way barred as all before it
 	subflow *assembler.Reset // the same on an MPTCP subflow, which is no end by itself
 
 	tries   *assembler.Tries // what it sent and nothing answered, nil if it waits for nothing
@@ -55,17 +57,18 @@ func recall(c *assembler.Conn, v Verdict, env Env, side assembler.Side) *history
 	return h
 }
 
-// ownResets sorts the RSTs that bear the endpoint's address.
+// ownResets sorts the RSTs that bear the endpoint's address. One whose number
+// does not fit ended nothing and shows nothing: a socket knows its own.
 func (h *history) ownResets() {
 	for i := range h.c.KeptResets() {
 		r := &h.c.Resets[i]
+		late := r.Fit == assembler.FitLate
 		switch {
-		case r.Side != h.side:
+		case r.Side != h.side || late && h.bothAcked() || !late && !h.fits(r):
 		case h.notItsOwn(r):
 			if h.forged == nil {
 				h.forged = r
 			}
-		case r.Fit == assembler.FitLate && h.bothAcked():
 		case r.Flags.Has(capture.ACK):
 			// tcp_send_active_reset; a host without a socket sets ACK only
 			// when it answers a segment without one (tcp_v4_send_reset).
@@ -99,29 +102,51 @@ func (h *history) notItsOwn(r *assembler.Reset) bool {
 func (h *history) peerResets() {
 	for i := range h.c.KeptResets() {
 		r := &h.c.Resets[i]
-		if r.Side == h.side || !h.fits(r) || h.aliveAfter(r.Time) {
-			continue
-		}
-		if h.multipath && !h.o.FastClose.Seen() {
+		switch {
+		case r.Side == h.side || !h.fits(r):
+		case h.aliveAfter(r.Time):
+			h.missed = r
+		case h.multipath && !h.o.FastClose.Seen():
 			h.subflow = r
 			return
+		case h.barred(r):
+			h.far = r
+			return
+		default:
+			h.struck = r
+			return
 		}
-		h.struck = r
-		return
 	}
 }
 
-// fits reports whether the endpoint's kernel took the RST if it arrived:
-// by its number, or because the capture lacks what its number would have to
-// be compared with.
+// fits reports whether the endpoint's kernel took the RST if it arrived: by
+// its number, or because there is nothing to compare it with, or because the
+// tracker took the endpoint for dead of a RST that it had survived.
 func (h *history) fits(r *assembler.Reset) bool {
 	switch r.Fit {
 	case assembler.FitUnknown:
 		return true
+	case assembler.FitLate:
+		return !h.bothAcked() && (h.forged != nil || h.missed != nil)
 	case assembler.FitInWindow:
 		return h.c.Partial&(assembler.Gaps|assembler.OneWay|assembler.NoStart) != 0
 	}
 	return r.Fit.TakesEffect()
+}
+
+// barred reports whether the RST ends a series of tries that the endpoint
+// never answered, as a prober's last word does: the way to it is cut, or it
+// is gone, and the RST will have fared no better.
+func (h *history) barred(r *assembler.Reset) bool {
+	if !r.Flags.Has(capture.ACK) {
+		return false // answers a packet of the endpoint's
+	}
+	for _, t := range [...]*assembler.Tries{&h.o.Data, &h.o.Probe, &h.o.WProb} {
+		if t.Pending() && (t.Count > 1 || t == &h.o.Probe) && h.x.Last.Time < t.First.Time {
+			return true
+		}
+	}
+	return false
 }
 
 // aliveAfter reports whether the endpoint's socket still acts so long after t
@@ -170,17 +195,33 @@ func (h *history) fins() {
 	if !fin.Seen() {
 		return
 	}
-	covers := func(r *assembler.Reset) bool { return r != nil && r.Ack == fin.Seq+1 }
-	behind := h.struck != nil && h.struck.Seq == fin.Seq+1
-	h.finBefore = h.x.FINSawPeer || h.ownRST != nil && covers(h.ownRST)
-	h.finTaken = h.finBefore || fin.Answered.Seen() || fin.Delivered || behind
-	if h.finTaken || h.ownRST != nil || h.bareRST != nil || h.struck != nil {
+	h.finBefore = h.x.FINSawPeer || h.ownRST != nil && h.ownRST.Ack == fin.Seq+1
+	h.finTaken = h.finBefore || fin.Answered.Seen() || fin.Delivered
+	if h.finTaken || h.ownRST != nil || h.bareRST != nil {
+		return
+	}
+	if h.struck != nil {
+		h.finThenReset(fin)
 		return
 	}
 	// Sent once, and the capture ends before it could have been repeated: it
 	// most likely arrived. Repeated: it did not.
 	h.finDoubt = true
 	h.finTaken = fin.Count == 1 && h.env.End-fin.Last.Time < second
+}
+
+// finThenReset: the acknowledgment of a FIN is delayed by up to 40 ms
+// (tcp_fin schedules it), so a RST may kill the socket before. A RST numbered
+// behind the FIN counts only if that was taken. One numbered like the FIN, as
+// an answer to data that crossed it, counts with it (tcp_reset_check) and
+// without it: then the order on the wire decides.
+func (h *history) finThenReset(fin *assembler.Tries) {
+	if h.struck.Seq == fin.Seq+1 {
+		h.finTaken = true
+		return
+	}
+	h.finDoubt = true
+	h.finTaken = fin.Count == 1 && fin.First.Time <= h.struck.Time && !h.aliveAfter(fin.First.Time)
 }
 
 // ownEnd is the packet by which the endpoint first ended its sending.
