@@ -112,8 +112,8 @@ func (ch *child) state() string {
 	}
 }
 
-// log collects what a run records.
-type log struct {
+// journal collects what a run records.
+type journal struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	steps  map[string]bool

@@ -241,11 +241,12 @@ func resetByOwnHost() Scenario {
 		}
 		greet(l, c)
 		c.Phase = record.Pending
-		l.Go(func() { _, _ = c.ReadN(10) })
+		p := l.Go(func() { _, _ = c.ReadN(10) })
 		l.Wait("server ended")
 		c.Phase = record.After
 		_, _ = c.WriteN(10)
 		c.UntilState(closed)
+		p.Join(l.limit()) // it or the next Write gets the error: let it be this one
 		_, _ = c.WriteWithin(10, patience)
 		_, _ = c.ReadWithin(10, patience)
 	}

@@ -30,6 +30,7 @@ type downward struct {
 type config struct {
 	Scenario string `json:"scenario"`
 	Role     string `json:"role"`
+	Client   string `json:"client"`
 	Server   string `json:"server"`  // address of the server, without port
 	Server2  string `json:"server2"` // the other family's address where the place has both
 	LimitMS  int64  `json:"limit_ms"`

@@ -20,7 +20,7 @@ import (
 
 // run is one run of one scenario.
 type run struct {
-	log
+	journal
 	s        Scenario
 	dir      string
 	ns       namespaces
@@ -84,7 +84,7 @@ func execute(ctx context.Context, s Scenario, id, dir string) (err error) {
 func (r *run) startPrograms() error {
 	// The server first: it is what the client waits for.
 	for _, role := range []string{record.Server, record.Client} {
-		c := config{Scenario: r.s.Name, Role: role, Server: r.ns.addr[record.Server][0], LimitMS: r.s.limit().Milliseconds()}
+		c := config{Scenario: r.s.Name, Role: role, Client: r.ns.addr[record.Client][0], Server: r.ns.addr[record.Server][0], LimitMS: r.s.limit().Milliseconds()}
 		if len(r.ns.addr[record.Server]) > 1 {
 			c.Server2 = r.ns.addr[record.Server][1]
 		}
