@@ -149,8 +149,12 @@ func (c *Conn) depart(e, o *End, at Stamp, p *capture.Packet) {
 		e.TTLLast = p.TTL
 		e.TTLMin, e.TTLMax = min(e.TTLMin, p.TTL), max(e.TTLMax, p.TTL)
 	}
-	c.Partial &^= OneWay
-	if e.Packets == 0 || o.Packets == 0 {
+	switch {
+	case o.Packets > 0:
+		c.Partial &^= OneWay
+	case p.Flags.Has(capture.ACK):
+		// It answers something that the capture does not show. A SYN that
+		// nothing answers is not half of anything.
 		c.Partial |= OneWay
 	}
 }
