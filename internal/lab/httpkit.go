@@ -70,13 +70,22 @@ func (l *L) fetchContext(ctx context.Context, c *http.Client, method string, bod
 // serve starts an http.Server on a recorded listener. Its own log would only
 // repeat what the calls say.
 func (l *L) serve(handler http.HandlerFunc, tune func(*http.Server)) *http.Server {
+	return l.serveTLS(false, handler, tune)
+}
+
+func (l *L) serveTLS(secure bool, handler http.HandlerFunc, tune func(*http.Server)) *http.Server {
 	s := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
 	if tune != nil {
 		tune(s)
 	}
 	ln := l.Listen()
 	go func() {
-		_ = l.App("http.serve", func(*record.Call) error { return s.Serve(ln) })
+		_ = l.App("http.serve", func(*record.Call) error {
+			if secure {
+				return s.ServeTLS(ln, "", "")
+			}
+			return s.Serve(ln)
+		})
 	}()
 	return s
 }

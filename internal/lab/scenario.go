@@ -103,9 +103,12 @@ func catalogue() []Scenario {
 		{"forged", forgedFamily()},
 		{"dial", dialFamily()},
 		{"http", httpFamily()},
+		{"http2", http2Family()},
+		{"tls", tlsFamily()},
 		{"icmp", icmpFamily()},
 		{"timeout", timeoutFamily()},
 		{"stall", stallFamily()},
+		{"partial", partialFamily()},
 	} {
 		for _, s := range family.list {
 			s.Family = family.name
