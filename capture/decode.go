@@ -8,6 +8,7 @@ import "math"
 type decoder struct {
 	fragmented fragmentTable
 	encaps     encapTable
+	passed     [maxNested]nesting // of the packet being decoded, see encapStack
 }
 
 func newDecoder() *decoder { return &decoder{} }
@@ -26,12 +27,17 @@ func (d *decoder) decode(b *Batch, r *record, p *Packet) {
 	if decodeFast(p, r, frame) {
 		return
 	}
-	// The fast path may have begun and found the frame not to be its kind.
-	*p = Packet{Time: r.time, Iface: r.iface, Traits: r.traits}
-	w := walk{
-		d: d, b: b, p: p,
-		rest: frame, off: r.off,
-		wire: max(r.wireLen, r.capLen),
+	// These the fast path may have set before it gave up.
+	p.Link, p.Traits = 0, r.traits
+	d.follow(b, r, p, frame)
+}
+
+// follow is decode without the fast path, for a p of which only Time, Iface
+// and Traits are set.
+func (d *decoder) follow(b *Batch, r *record, p *Packet, frame []byte) {
+	w := walk{d: d, b: b, p: p, rest: frame, off: r.off, wire: r.capLen}
+	if r.wireLen > r.capLen && r.wireLen <= maxRecord {
+		w.wire = r.wireLen
 	}
 	w.run(w.link(r.link))
 	if p.Kind == TCP || p.Kind == ICMPError {

@@ -24,13 +24,13 @@ func tunnelCarriers() []carrier {
 	inEther := func(ip []byte) []byte { return ether(0x0800, ip) }
 	return append(udpTunnelCarriers(), []carrier{
 		{"IPIP", linkRaw, func(back bool) []byte { return outer(back, 4, innerV4(back)) }, "ipip" + pair, 1, 0, 0},
-		{"6in4", linkEthernet, func(back bool) []byte { return inEther(outer(back, 41, innerV6(back))) }, "ipip" + pair, 1, macAValue, 0},
-		{"6in6", linkRaw, func(back bool) []byte { return outerV6(back, 41, innerV6(back)) }, "ipip in 2001:db8:ff::1 > 2001:db8:ff::2", 1, 0, 0},
+		{"6in4", linkEthernet, func(back bool) []byte { return inEther(outer(back, 41, innerV6(back))) }, "6in4" + pair, 1, macAValue, 0},
+		{"6in6", linkRaw, func(back bool) []byte { return outerV6(back, 41, innerV6(back)) }, "6in6 in 2001:db8:ff::1 > 2001:db8:ff::2", 1, 0, 0},
 		{"4in6 behind options", linkRaw, func(back bool) []byte {
 			return outerV6(back, protocolOptions, extension(4, []byte{4, 1, 4}, innerV4(back)))
-		}, "ipip in 2001:db8:ff::1 > 2001:db8:ff::2", 1, 0, 0},
+		}, "4in6 in 2001:db8:ff::1 > 2001:db8:ff::2", 1, 0, 0},
 		{"IPIP twice", linkRaw, func(back bool) []byte { return outer(back, 41, outerV6(back, 4, innerV4(back))) },
-			"ipip in 2001:db8:ff::1 > 2001:db8:ff::2 in ipip" + pair, 2, 0, 0},
+			"4in6 in 2001:db8:ff::1 > 2001:db8:ff::2 in 6in4" + pair, 2, 0, 0},
 		{"GRE", linkRaw, func(back bool) []byte { return outer(back, 47, greHeader(0, 0x0800, 0, innerV4(back))) }, "gre" + pair, 1, 0, 0},
 		{"GRE with everything", linkRaw, func(back bool) []byte {
 			return outer(back, 47, greHeader(greChecksum|greKey|greSequence, 0x86dd, 77, innerV6(back)))
@@ -51,6 +51,10 @@ func tunnelCarriers() []carrier {
 			h := join(be16(greKey|greSequence|greAcknowledge|1), be16(0x880b), be16(uint16(len(in))), be16(either[uint16](back, 4, 3)), be32(8), be32(7))
 			return outer(back, 47, join(h, in))
 		}, "pptp 3" + pair, 1, 0, 0},
+		{"EoIP", linkRaw, func(back bool) []byte {
+			in := ether(0x0800, innerV4(back))
+			return outer(back, 47, join(be16(greKey|1), be16(0x6400), be16(uint16(len(in))), []byte{25, 0}, in))
+		}, "eoip 25" + pair, 1, macAValue, 0},
 		{"ERSPAN I", linkRaw, func(back bool) []byte { return outer(false, 47, greHeader(0, 0x88be, 0, inEther(innerV4(back)))) }, "erspan" + pair, 1, macAValue, 0},
 		{"ERSPAN II", linkRaw, func(back bool) []byte {
 			return outer(false, 47, greHeader(greSequence, 0x88be, 0, join([]byte{0x10, 5, 0x18, 42, 0, 0, 0, 1}, inEther(innerV4(back)))))
@@ -67,7 +71,7 @@ func tunnelCarriers() []carrier {
 			return either(back, v4(hostB, hostA, 51, ahHeader(6, innerV4(true)[20:])), v4(hostA, hostB, 51, ahHeader(6, innerV4(false)[20:])))
 		}, "", 0, 0, 0},
 		{"AH tunnel", linkRaw, func(back bool) []byte { return outerV6(back, 51, ahHeader(41, innerV6(back))) },
-			"ipip in 2001:db8:ff::1 > 2001:db8:ff::2", 1, 0, 0},
+			"6in6 in 2001:db8:ff::1 > 2001:db8:ff::2", 1, 0, 0},
 		{"EtherIP", linkRaw, func(back bool) []byte { return outer(back, 97, join([]byte{0x30, 0}, inEther(innerV4(back)))) }, "etherip" + pair, 1, macAValue, 0},
 		{"MPLS in IP", linkRaw, func(back bool) []byte { return outer(back, 137, join(be32(16<<12|1<<8), innerV4(back))) }, "mpls 16", 1, 0, 0},
 		{"SRv6 Ethernet", linkRaw, func(back bool) []byte { return outerV6(back, 143, inEther(innerV4(back))) },
@@ -87,7 +91,7 @@ func udpTunnelCarriers() []carrier {
 	}
 	gtp := func(back bool, flags byte, optional, payload []byte) []byte {
 		teid := either[uint32](back, 0x22, 0x11)
-		return in(back, 2152, join([]byte{0x30 | flags, 255, 0, 0}, be32(teid), optional, payload))
+		return in(back, 2152, join([]byte{0x30 | flags, 255}, be16(uint16(len(optional)+len(payload))), be32(teid), optional, payload))
 	}
 	return []carrier{
 		{"VXLAN", linkRaw, func(back bool) []byte { return in(back, 4789, vxlanHeader(42, ether(0x0800, innerV4(back)))) }, "vxlan 42" + pair, 1, macAValue, 0},

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,9 +18,13 @@ const (
 	inMPLS
 	inPPPoE
 	inBackbone
-	inIP
+	in4in4
+	in6in4
+	in4in6
+	in6in6
 	inGRE
 	inPPTP
+	inEoIP
 	inERSPAN
 	inVXLAN
 	inGeneve
@@ -43,9 +48,13 @@ var encapKinds = [...]struct {
 	inMPLS:     {"mpls", false, false},
 	inPPPoE:    {"pppoe", false, true},
 	inBackbone: {"802.1ah", false, true},
-	inIP:       {"ipip", true, false},
+	in4in4:     {"ipip", true, false},
+	in6in4:     {"6in4", true, false},
+	in4in6:     {"4in6", true, false},
+	in6in6:     {"6in6", true, false},
 	inGRE:      {"gre", true, true},
 	inPPTP:     {"pptp", true, false},
+	inEoIP:     {"eoip", true, true},
 	inERSPAN:   {"erspan", true, true},
 	inVXLAN:    {"vxlan", true, true},
 	inGeneve:   {"geneve", true, true},
@@ -62,11 +71,11 @@ const noID = -1
 // them count for the key.
 const maxNested = 8
 
-// encapStack is what a walk has passed so far, outermost first.
+// encapStack is what a walk has passed so far. The first n layers, outermost
+// first, are in decoder.passed, so that a walk is cheap to set up.
 type encapStack struct {
-	hash   uint64
-	n      uint8 // entries of layers in use
-	layers [maxNested]nesting
+	hash uint64
+	n    uint8
 }
 
 type nesting struct {
@@ -88,7 +97,7 @@ func (w *walk) enter(kind encapKind, id int64) {
 		s.hash = mix(s.hash ^ w.hostPair())
 	}
 	if s.n < maxNested {
-		s.layers[s.n] = nesting{kind: kind, v6: w.v6, addrs: w.addrs, id: id}
+		w.d.passed[s.n] = nesting{kind: kind, v6: w.v6, addrs: w.addrs, id: id}
 		s.n++
 	}
 }
@@ -141,7 +150,7 @@ func (t *encapTable) note(w *walk) uint32 {
 	if _, known := t.names[key]; known || len(t.names) >= maxEncaps {
 		return key
 	}
-	name := w.nested.describe(w.b.Data)
+	name := describe(w.d.passed[:w.nested.n], w.b.Data)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.names == nil {
@@ -165,13 +174,13 @@ func (t *encapTable) describe(key uint32) string {
 	return fmt.Sprintf("encapsulation %08x", key)
 }
 
-func (s *encapStack) describe(data []byte) string {
+func describe(passed []nesting, data []byte) string {
 	var text strings.Builder
-	for i := int(s.n) - 1; i >= 0; i-- {
+	for _, n := range slices.Backward(passed) {
 		if text.Len() > 0 {
 			text.WriteString(" in ")
 		}
-		s.layers[i].describe(&text, data)
+		n.describe(&text, data)
 	}
 	return text.String()
 }

@@ -120,10 +120,18 @@ func (w *walk) ipProtocol() layer {
 		}
 		return layerICMPv6
 	case protocolIPv4:
-		w.enter(inIP, noID)
+		if w.v6 {
+			w.enter(in4in6, noID)
+		} else {
+			w.enter(in4in4, noID)
+		}
 		return layerIPv4
 	case protocolIPv6:
-		w.enter(inIP, noID)
+		if w.v6 {
+			w.enter(in6in6, noID)
+		} else {
+			w.enter(in6in4, noID)
+		}
 		return layerIPv6
 	case protocolGRE:
 		return layerGRE

@@ -25,7 +25,7 @@ func (w *walk) ipv6() layer {
 	switch jumbo := jumboLength(next, w.rest); {
 	case length != 0:
 		w.limit(length)
-	case jumbo != 0:
+	case jumbo != 0 && jumbo <= w.wire:
 		w.limit(jumbo)
 	default:
 		// BIG TCP without the option: newer kernels do not put it in.

@@ -85,6 +85,7 @@ const (
 	etherTypeIPv4        = 0x0800
 	etherTypeTRILL       = 0x22f3
 	etherTypeERSPAN3     = 0x22eb
+	etherTypeEoIP        = 0x6400 // MikroTik's, in GRE only
 	etherTypeBridged     = 0x6558 // transparent Ethernet bridging, in GRE and Geneve
 	etherTypeVLAN        = 0x8100
 	etherTypeIPv6        = 0x86dd

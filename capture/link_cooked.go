@@ -94,7 +94,7 @@ func (w *walk) cookedInto(hardware, number uint16) layer {
 		return layerRadiotap
 	case number == llcFrames:
 		return layerLLC
-	case number == 0 && hardware != hardwareNetlink && hardware != hardwareGRE && len(w.rest) > 0:
+	case number == 0 && hardware != hardwareNetlink && hardware != hardwareGRE:
 		// Some tunnel devices leave it zero; what they carry is IP.
 		return ipOrNothing(w.rest)
 	}
@@ -209,6 +209,12 @@ func (w *walk) ipNet() layer {
 		return done
 	}
 	family := w.rest[1]
+	switch binary.BigEndian.Uint16(w.rest[2:4]) {
+	case 0:
+		setDirection(w.p, 0)
+	case 1:
+		setDirection(w.p, packetOutgoing)
+	}
 	w.skip(24)
 	switch family {
 	case 2:

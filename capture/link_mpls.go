@@ -38,6 +38,10 @@ func (w *walk) mpls() layer {
 	case len(h) >= 21 && h[0]>>4 == 0 && string(h[18:21]) == "\xaa\xaa\x03":
 		w.skip(4)
 		return layerEthernet
+	case len(h) >= 40 && h[0]>>4 != 0:
+		// Lengths that do not fit: who shortened the packets did not keep
+		// the length they had.
+		return ipOrNothing(h)
 	}
 	return done
 }

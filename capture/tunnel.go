@@ -20,6 +20,8 @@ func (w *walk) gre() layer {
 	flags := binary.BigEndian.Uint16(w.rest[0:2])
 	number := binary.BigEndian.Uint16(w.rest[2:4])
 	switch {
+	case flags&greVersion == 1 && number == etherTypeEoIP:
+		return w.eoip()
 	case flags&greVersion == 1:
 		return w.pptp(flags, number)
 	case flags&greVersion != 0, flags&greRouting != 0:
@@ -89,6 +91,17 @@ func (w *walk) pptp(flags, number uint16) layer {
 	w.enter(inPPTP, int64(binary.BigEndian.Uint16(w.rest[6:8])))
 	w.skip(length)
 	return layerPPP
+}
+
+// eoip is MikroTik's Ethernet over IP: GRE of version 1 whose key holds the
+// frame's length and, in the sender's byte order, the tunnel's number.
+func (w *walk) eoip() layer {
+	if !w.has(8, TunnelTruncated) {
+		return done
+	}
+	w.enter(inEoIP, int64(binary.LittleEndian.Uint16(w.rest[6:8])))
+	w.skip(8)
+	return layerEthernet
 }
 
 // erspan2 follows the header of ERSPAN type II
