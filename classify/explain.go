@@ -129,10 +129,8 @@ func lastSide(c *assembler.Conn) assembler.Side {
 func (v *view) detail(out *Verdict) string {
 	switch out.Cause {
 	case ICMPRejected:
-		for _, i := range v.c.KeptICMP() {
-			if fatalOnSYN(&i) {
-				return icmpName(&i)
-			}
+		if m := v.rejection(); m != nil {
+			return icmpName(m)
 		}
 	case InjectedReset:
 		return v.forgeryDetail()

@@ -30,6 +30,8 @@ var rules = []Rule{
 	{Cause: ICMPRejected, Name: "icmp-rejected", match: icmpRejected},
 	{Cause: DialCancelled, Name: "dial-cancelled", match: dialCancelled},
 	{Cause: ConnectTimeout, Name: "connect-timeout", match: connectTimeout},
+	{Cause: OrderlyClose, Name: "mptcp-close", match: multipathClose},
+	{Cause: AbortiveClose, Name: "mptcp-fastclose", match: fastClose},
 	{Cause: InjectedReset, Name: "injected-reset", match: injectedReset},
 	{Cause: ResetByOwnHost, Name: "reset-by-own-host", match: resetByOwnHost},
 	{Cause: AcceptQueueOverflow, Name: "accept-queue-overflow-reset", match: overflowReset},
@@ -44,11 +46,12 @@ var rules = []Rule{
 	{Cause: FinTimeout, Name: "fin-timeout", match: finTimeout},
 	{Cause: PeerLostState, Name: "peer-lost-state", match: peerLostState},
 	{Cause: CloseWithUnreadData, Name: "close-with-unread-data", match: closeWithUnreadData},
-	{Cause: AbortiveClose, Name: "mptcp-fastclose", match: fastClose},
 	{Cause: AbortiveClose, Name: "abortive-close", match: abortiveClose},
 	{Cause: HalfClose, Name: "half-close", match: halfClose},
 	{Cause: SimultaneousClose, Name: "simultaneous-close", match: simultaneousClose},
 	{Cause: OrderlyClose, Name: "orderly-close", match: orderlyClose},
+	{Cause: OrderlyClose, Name: "unseen-fin", match: unseenFIN},
+	{Cause: RetransmissionTimeout, Name: "retransmission-timeout-deaf", match: deafSender},
 	{Cause: PeerVanished, Name: "peer-vanished", match: peerVanished},
 	{Cause: ZeroWindowStall, Name: "zero-window-stall", match: zeroWindowStall},
 	{Cause: CloseWaitLeak, Name: "close-wait-leak", match: closeWaitLeak},
@@ -108,7 +111,8 @@ func (v *Verdict) addAlt(a Alternative) {
 
 // doubt lowers the confidence where the capture lacks what would settle it.
 func (v *view) doubt(out *Verdict) {
-	if v.partial(assembler.OneWay) && out.Cause != ConnectTimeout && out.Confidence > Possible {
+	unanswered := out.Cause == ConnectTimeout || out.Cause == ICMPRejected // one way by nature
+	if v.partial(assembler.OneWay) && !unanswered && out.Confidence > Possible {
 		out.Confidence = Possible
 		out.addAlt(Alternative{StillOpen, WhyOneWay})
 	}
@@ -120,12 +124,8 @@ func (v *view) doubt(out *Verdict) {
 // firstEnd is the first packet that ended the connection or a half of it.
 func (v *view) firstEnd(out *Verdict) FirstEnd {
 	var f FirstEnd
-	if out.Cause == ICMPRejected {
-		for _, i := range v.c.KeptICMP() {
-			if fatalOnSYN(&i) {
-				return FirstEnd{Stamp: i.Stamp, Side: i.Side.Peer(), Flag: FlagICMP}
-			}
-		}
+	if m := v.rejection(); m != nil && out.Cause == ICMPRejected {
+		return FirstEnd{Stamp: m.Last, Side: m.Side.Peer(), Flag: FlagICMP, Network: out.By == ByNetwork}
 	}
 	if s, ok := v.firstFIN(); ok {
 		f = FirstEnd{Stamp: v.c.End(s).FIN.First, Side: s, Flag: FlagFIN}

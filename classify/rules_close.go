@@ -21,6 +21,41 @@ func (v *view) settled(by Party) finding {
 	return f
 }
 
+// multipathClose: both ends of an MPTCP connection sent DATA_FIN (RFC 8684
+// 3.3.3; mptcp_check_data_fin). What becomes of the subflow under it
+// afterwards is no end of the connection.
+func multipathClose(v *view) (finding, bool) {
+	a, b := v.cl.DataFIN, v.sv.DataFIN
+	if !v.c.MPTCP || !a.Seen() || !b.Seen() || v.cl.FastClose.Seen() || v.sv.FastClose.Seen() {
+		return finding{}, false
+	}
+	first := assembler.Client
+	if b.Time < a.Time {
+		first = assembler.Server
+	}
+	return finding{Graceful, BySide(first), Likely, nil}, true
+}
+
+// unseenFIN: the second FIN is not in the capture, but its acknowledgment is:
+// exactly one sequence number behind the first FIN.
+func unseenFIN(v *view) (finding, bool) {
+	s, ok := v.firstFIN()
+	if !ok || v.rst != nil {
+		return finding{}, false
+	}
+	closer, other := v.c.End(s), v.c.End(s.Peer())
+	if other.FIN.Seen() || closer.AckedPastFIN != 1 {
+		return finding{}, false
+	}
+	f := finding{Graceful, BySide(s), Possible, []Alternative{{CloseWaitLeak, WhyCaptureGap}}}
+	if v.partial(assembler.OneWay) {
+		// Nor does it show whose FIN came first.
+		f.by = ByUnknown
+		f.alts = []Alternative{{HalfClose, WhyOneWay}}
+	}
+	return f, true
+}
+
 // halfClose: the side that sent FIN first went on accepting data, which only
 // CloseWrite allows (RFC 9293 3.6 case 1; tcp_shutdown, SEND_SHUTDOWN).
 func halfClose(v *view) (finding, bool) {
@@ -46,7 +81,34 @@ func orderlyClose(v *view) (finding, bool) {
 	if !ok {
 		return finding{}, false
 	}
-	return v.settled(BySide(s)), true
+	f := v.settled(BySide(s))
+	if n, ok := v.notified(); ok && n != s {
+		f.by = BySide(n)
+		f.confidence = min(f.confidence, Likely)
+	}
+	return f, true
+}
+
+// notified is the side that sent its TLS close_notify first, if both ended
+// with one: it closed, and the other side's FIN may still have been faster.
+func (v *view) notified() (s assembler.Side, ok bool) {
+	if !endsWithAlert(v.c, v.cl) || !endsWithAlert(v.c, v.sv) {
+		return 0, false
+	}
+	if v.sv.LastData.Time < v.cl.LastData.Time {
+		return assembler.Server, true
+	}
+	return assembler.Client, true
+}
+
+// endsWithAlert reports whether the last that e sent looks like a TLS alert.
+func endsWithAlert(c *assembler.Conn, e *assembler.End) bool {
+	f := &e.App
+	if f.Protocol() != assembler.AppTLS || f.Lost() || !f.AtBoundary() {
+		return false
+	}
+	state := f.TLS()
+	return state.AlertLast(mayBeTLS13(c))
 }
 
 // leakAge is how long (ns) an unanswered FIN must have waited before the
@@ -58,7 +120,7 @@ const leakAge = 60 * second
 // by the other program (RFC 9293 3.10.4; state CLOSE_WAIT has no timer).
 func closeWaitLeak(v *view) (finding, bool) {
 	s, ok := v.firstFIN()
-	if !ok || v.rst != nil {
+	if !ok || v.rst != nil || v.partial(assembler.OneWay) {
 		return finding{}, false
 	}
 	closer, leaker := v.c.End(s), v.c.End(s.Peer())

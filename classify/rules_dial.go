@@ -14,48 +14,64 @@ func connectionRefused(v *view) (finding, bool) {
 	return finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}, true
 }
 
-// fatalOnSYN reports whether the error ends a dial: Linux gives up on any
-// destination unreachable but "fragmentation needed", on time exceeded and
-// on parameter problem while in SYN_SENT (tcp_v4_err, tcp_v6_err).
+// fatalOnSYN reports whether the error ends a dial: Linux gives up on every
+// error that it turns into an errno while in SYN_SENT (tcp_v4_err,
+// tcp_v6_err).
 func fatalOnSYN(i *assembler.ICMP) bool {
-	if i.Quotes != assembler.ToSYN {
-		return false
+	return i.Quotes == assembler.ToSYN && icmpErrno(i) != noError
+}
+
+// rejection is the ICMP error behind which the client sent no SYN any more.
+// A SYN that was answered while its connect was still busy sending is sent
+// again, and only the next error counts (sock_owned_by_user in tcp_v4_err).
+func (v *view) rejection() *assembler.ICMP {
+	if v.c.Established.Seen() || v.sv.SYNACK.Seen() || v.c.NResets > 0 {
+		return nil
 	}
-	if i.V6 {
-		return i.Type == 1 || i.Type == 3 || i.Type == 4
+	for i := range v.c.KeptICMP() {
+		m := &v.c.ICMP[i]
+		if fatalOnSYN(m) && v.c.End(m.Side).SYN.Last.Time <= m.Last.Time {
+			return m
+		}
 	}
-	return i.Type == 3 && i.Code != 4 || i.Type == 11 || i.Type == 12
+	return nil
 }
 
 // icmpRejected: an ICMP error that quotes the SYN, after which the client
 // stopped trying (RFC 1122 4.2.3.9 calls it a hint, RFC 5461 2.1 and Linux
-// let it end the dial).
+// let it end the dial; Windows and BSD go on trying).
 func icmpRejected(v *view) (finding, bool) {
-	if v.c.Established.Seen() || v.sv.SYNACK.Seen() {
+	m := v.rejection()
+	if m == nil {
 		return finding{}, false
 	}
-	for _, i := range v.c.KeptICMP() {
-		e := v.c.End(i.Side)
-		if !fatalOnSYN(&i) || e.SYN.Last.Time > i.Time {
-			continue
-		}
-		by := ByNetwork
-		if i.Router == v.c.End(i.Side.Peer()).Addr {
-			by = BySide(i.Side.Peer())
-		}
-		return finding{Reset, by, Certain, nil}, true
+	f := finding{Reset, ByNetwork, Certain, nil}
+	if m.Router == v.c.End(m.Side.Peer()).Addr {
+		f.by = BySide(m.Side.Peer())
 	}
-	return finding{}, false
+	if !v.gaveUp(&v.c.End(m.Side).SYN) {
+		f.confidence = Likely
+		f.alts = []Alternative{{ConnectTimeout, WhyMaybeTrying}}
+	}
+	return f, true
 }
 
 // dialCancelled: a SYN-ACK answered by the client's RST (RFC 9293 3.10.7.1):
 // the socket that had asked for it was gone.
 func dialCancelled(v *view) (finding, bool) {
-	if v.c.Established.Seen() || !v.cl.SYN.Seen() || !v.sv.SYNACK.Seen() {
+	if v.c.Established.Seen() || !v.sv.SYNACK.Seen() || v.sv.FirstData.Seen() {
 		return finding{}, false
 	}
 	for _, r := range v.c.KeptResets() {
-		if r.Side == assembler.Client && r.From <= assembler.SynSent && r.Seq == v.cl.ISN+1 {
+		if r.Side != assembler.Client || r.From > assembler.SynSent {
+			continue
+		}
+		if !v.cl.SYN.Seen() {
+			// A SYN-ACK that nobody seems to have asked for: its SYN was not
+			// captured, or bore a forged address.
+			return finding{Reset, ByClient, Possible, []Alternative{{PeerLostState, WhyCaptureGap}}}, r.Trigger == assembler.ToSYNACK
+		}
+		if r.Seq == v.cl.ISN+1 {
 			return finding{Reset, ByClient, Likely, nil}, true
 		}
 	}
@@ -68,9 +84,15 @@ func connectTimeout(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := finding{class: TimedOut, by: ByUnknown, confidence: Likely}
-	if !v.gaveUp(&v.cl.SYN) {
+	switch {
+	case !v.gaveUp(&v.cl.SYN):
 		f.confidence = Possible
 		f.alts = []Alternative{{StillOpen, WhyMaybeTrying}}
+	case v.cl.SYN.Count == 1:
+		// Every kernel repeats a SYN: this one's owner gave up first, or
+		// only what it sent was captured.
+		f.confidence = Possible
+		f.alts = []Alternative{{DialCancelled, WhyProgramGaveUp}, {StillOpen, WhyOneWay}}
 	}
 	return f, true
 }
@@ -92,19 +114,24 @@ func handshakeIncomplete(v *view) (finding, bool) {
 // counts as the answer to the handshake's ACK.
 const overflowGrace = 20 * milli
 
+// neverServed reports whether nothing shows that the server ever had more
+// than a half-open request: it sent SYN-ACKs and acknowledged no payload.
+func (v *view) neverServed() bool {
+	return v.c.Established.Seen() && v.sv.HasISN && !v.sv.FirstData.Seen() && !v.sv.FIN.Seen() &&
+		v.sv.SndNxt == v.sv.ISN+1 && !(v.cl.AckSeen && v.cl.SndUna != v.cl.ISN+1)
+}
+
 // overflowReset: a stateless RST straight after the handshake, as a listener
 // sends it whose queue is full (tcp_check_req with tcp_abort_on_overflow), or
 // that has forgotten the request after its SYN-ACKs ran out.
 func overflowReset(v *view) (finding, bool) {
 	r := v.rst
-	if r == nil || r.Side != assembler.Server || !bare(r) || !v.c.Established.Seen() ||
-		v.sv.FirstData.Seen() || v.sv.FIN.Seen() || v.cl.FIN.Seen() || v.sv.SndNxt != v.sv.ISN+1 || !v.sv.HasISN {
+	if r == nil || r.Side != assembler.Server || !bare(r) || !v.neverServed() || v.cl.FIN.Seen() {
 		return finding{}, false
 	}
-	if v.cl.AckSeen && v.cl.SndUna != v.cl.ISN+1 {
-		return finding{}, false // it acknowledged data: a socket was there
-	}
-	f := finding{Reset, ByServer, Likely, []Alternative{{PeerLostState, WhyReboot}, {InjectedReset, WhyFirewallReset}}}
+	f := finding{Reset, ByServer, Likely, []Alternative{
+		{PeerLostState, WhyReboot}, {ListenerClosed, WhyListenerUnknown}, {InjectedReset, WhyFirewallReset},
+	}}
 	if v.sv.SYNACK.Last.Time > v.c.Established.Time {
 		return f, true
 	}
@@ -115,13 +142,12 @@ func overflowReset(v *view) (finding, bool) {
 // acknowledged it, and never acknowledges data: the ACK found the accept
 // queue full and was dropped (tcp_v4_syn_recv_sock, tcp_check_req).
 func overflowSilent(v *view) (finding, bool) {
-	if !v.c.Established.Seen() || v.rst != nil || v.sv.FirstData.Seen() || !v.sv.HasISN || v.sv.FIN.Seen() ||
-		v.sv.SYNACK.Last.Time <= v.c.Established.Time || v.sv.Packets > v.sv.SYNACK.Count ||
-		v.cl.AckSeen && v.cl.SndUna != v.cl.ISN+1 {
+	if v.rst != nil || !v.neverServed() || v.sv.SYNACK.Last.Time <= v.c.Established.Time || v.sv.Packets > v.sv.SYNACK.Count {
 		return finding{}, false
 	}
 	f := finding{HalfOpen, ByServer, Likely, []Alternative{{HandshakeIncomplete, WhyAckLost}}}
-	if v.sv.SYNACK.Count < 3 {
+	if v.sv.SYNACK.Count < 3 || !v.cl.FirstData.Seen() {
+		// With TCP_DEFER_ACCEPT a listener repeats its SYN-ACK until data comes.
 		f.confidence = Possible
 	}
 	return f, true

@@ -2,120 +2,25 @@ package classify
 
 import (
 	"hangup/assembler"
-	"hangup/capture"
 )
 
-// injectedReset: a RST whose header is out of step with everything else its
-// alleged sender sent (Weaver, Sommer, Paxson, NDSS 2009). False negatives
-// are preferred: one odd field of a weak kind proves nothing.
-func injectedReset(v *view) (finding, bool) {
-	r := v.rst
-	if r == nil || !v.established() {
-		return finding{}, false
-	}
-	cues := forgedCues(v, r)
-	if cues == 0 {
-		return finding{}, false
-	}
-	f := finding{Reset, ByMiddlebox, Likely, nil}
-	if cues > 1 {
-		f.confidence = Certain
-	} else if bare(r) {
-		f.alts = []Alternative{{PeerLostState, WhyReboot}}
-	} else {
-		f.alts = []Alternative{{AbortiveClose, WhyOwnHostFirewall}}
-	}
-	return f, true
-}
-
-// forgedCues counts the independent signs that r's alleged sender did not send it.
-func forgedCues(v *view, r *assembler.Reset) int {
-	e := v.c.End(r.Side)
-	n := 0
-	for _, cue := range []bool{oddTTL(e, r), oddIPID(e, r), oddTimestamp(r), climbing(v.c, r)} {
-		if cue {
-			n++
-		}
-	}
-	// A socket that talks on did not send the RST; where the packet does not
-	// look like its own kernel's stateless answer either, somebody else did.
-	if talksOn(e, r) && !genuineStateless(v.c, e, r) {
-		n++
-	}
-	return n
-}
-
-// oddTTL: the sender's hop count never varied, and the RST's differs.
-func oddTTL(e *assembler.End, r *assembler.Reset) bool {
-	ordinary := e.Packets - e.Resets
-	return r.TTL != 0 && ordinary >= 2 && e.TTLMin == e.TTLMax && e.TTLMin != 0 && r.TTL != e.TTLMin
-}
-
-// oddIPID: the sender counts its IP IDs up, and the RST's is neither 0 (a
-// stateless answer) nor near, although it came at once.
-func oddIPID(e *assembler.End, r *assembler.Reset) bool {
-	const far = 4096
-	if e.IPIDKind != assembler.IPIDRising || r.Traits&capture.HasIPID == 0 || r.IPID == 0 || e.Packets < 4 || r.Idle > second {
-		return false
-	}
-	return r.IPIDDelta > far || r.IPIDDelta < -far
-}
-
-// oddTimestamp: the RST's TSval lies before one already sent, or further
-// ahead than any clock of RFC 7323 5.4 (1 us to 1 s a tick) runs.
-func oddTimestamp(r *assembler.Reset) bool {
-	if !r.HasTS || r.TSElapsed == 0 && r.TSDelta == 0 {
-		return false
-	}
-	return r.TSDelta < -1 || int64(r.TSDelta) > r.TSElapsed/1000+10_000
-}
-
-// climbing: several RSTs at once whose sequence numbers climb past what the
-// sender had sent, as injectors fire them to hit a moving window.
-func climbing(c *assembler.Conn, r *assembler.Reset) bool {
-	e := c.End(r.Side)
-	for _, o := range c.KeptResets() {
-		d := o.Time - r.Time
-		if o.Ref != r.Ref && o.Side == r.Side && d >= 0 && d < 10*milli && o.Fit == assembler.FitLate &&
-			int32(o.Seq-r.Seq) > 1 && int32(o.Seq-e.SndNxt) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// talksOn reports whether the RST's sender sent ordinary packets of the same
-// connection afterwards, which only a living socket does.
-func talksOn(e *assembler.End, r *assembler.Reset) bool {
-	return r.SenderAfter.Seen() && e.AfterReset > 0
-}
-
-// genuineStateless reports whether r is what the sender's own kernel sends
-// where it finds no socket: bare, window 0, no timestamps, IP ID 0, and the
-// hop count of its other packets.
-func genuineStateless(c *assembler.Conn, e *assembler.End, r *assembler.Reset) bool {
-	return r.Stateless && (r.Traits&capture.HasIPID == 0 || r.IPID == 0) && (e.TTLMin == 0 || r.TTL >= e.TTLMin && r.TTL <= e.TTLMax)
-}
-
-// resetByOwnHost: the host's kernel answered in the socket's name, the
-// socket lives on (conntrack INVALID without drop, kubernetes#74839).
-func resetByOwnHost(v *view) (finding, bool) {
-	r := v.rst
-	if r == nil || !v.established() || !talksOn(v.sender(), r) || !genuineStateless(v.c, v.sender(), r) {
-		return finding{}, false
-	}
-	return finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}, true
-}
-
 // lateAlert: what drew the RST was the last alert of a TLS session whose two
-// programs had both closed: nobody was told.
+// programs had both closed: nobody was told. Either it came behind the
+// closer's FIN, or it lay unread when its receiver, which had sent its own,
+// closed as well.
 func lateAlert(v *view) (finding, bool) {
 	r := v.rst
-	if r == nil || !v.cl.FIN.Seen() || !v.sv.FIN.Seen() {
+	s, ok := v.firstFIN()
+	if r == nil || !ok {
 		return finding{}, false
 	}
-	s, ok := v.firstFIN()
-	if !ok || !tlsLateAlert(v.c) || r.Side != s {
+	unread := r.Side != s && live(v.c, r) && r.Ack == v.c.End(s).FIN.Seq+1
+	first, both := v.notified()
+	switch {
+	case r.Side == s && tlsLateAlert(v.c):
+	case unread && both:
+		s = first
+	default:
 		return finding{}, false
 	}
 	return finding{Graceful, BySide(s), Likely, nil}, true
@@ -126,14 +31,27 @@ func lateAlert(v *view) (finding, bool) {
 // 9293 3.10.7.4; tcp_rcv_state_process in FIN_WAIT, tcp_v4_send_reset).
 func writeAfterClose(v *view) (finding, bool) {
 	r := v.rst
-	if r == nil || !bare(r) || !v.sender().FIN.Seen() {
+	if r == nil || !stateless(v.c, r) || !v.sender().FIN.Seen() {
 		return finding{}, false
 	}
 	w := v.receiver()
 	if !w.LateData.Seen() || w.LateData.First.Time > r.Time {
 		return finding{}, false
 	}
-	return finding{Reset, BySide(r.Side.Peer()), Certain, nil}, true
+	f := finding{Reset, BySide(r.Side.Peer()), Certain, nil}
+	if !w.LateAfterAck || v.sender().AckedPastFIN > 0 || farewells(w) {
+		// It may have crossed the FIN, the closer's reading half may have
+		// lived on for a while, or the writer was closing as well.
+		f.confidence = Likely
+	}
+	return f, true
+}
+
+// farewells reports whether e speaks a protocol in which closing means to
+// write once more: a TLS alert, an HTTP/2 GOAWAY.
+func farewells(e *assembler.End) bool {
+	p := e.App.Protocol()
+	return p == assembler.AppTLS || p == assembler.AppHTTP2 || e.FIN.Seen()
 }
 
 // finWait is the least silence (ns) after which a socket in FIN_WAIT2 is
@@ -195,22 +113,66 @@ func unanswered(r *assembler.Reset) uint64 {
 	return r.SinceData - min(r.SinceData, uint64(r.AckBehind))
 }
 
+// queueSize is how many bytes (two full segments) the window must show as
+// unread before they count: many stacks move the window's edge only then.
+const queueSize = 2 * 1000
+
+// unreadShown reports whether the aborter's own window showed bytes that its
+// program had not taken.
+func unreadShown(v *view, r *assembler.Reset) bool {
+	z := &v.c.End(r.Side).ZeroWindow
+	return r.Unread >= queueSize || r.Unread > 0 && z.Pending() && z.Last.Time <= r.Time
+}
+
 // closeWithUnreadData: RST+ACK from a live socket that had acknowledged bytes
-// and not answered them (RFC 2525 2.17, RFC 1122 4.2.2.13; tcp_close with
-// data_was_unread).
+// which its program most likely had not read (RFC 2525 2.17, RFC 1122
+// 4.2.2.13; tcp_close with data_was_unread). What answers the aborter's own
+// request has most likely been read, unless more of it was on its way.
 func closeWithUnreadData(v *view) (finding, bool) {
 	r := v.rst
-	if r == nil || bare(r) || !v.established() || unanswered(r) == 0 {
+	if r == nil || bare(r) || !v.established() {
 		return finding{}, false
 	}
-	f := finding{Reset, BySide(r.Side), Possible, []Alternative{{AbortiveClose, WhyReadUnknown}}}
-	if uint64(r.Unread) >= unanswered(r) && r.Unread > 0 && r.Idle > 5*milli {
+	shown := unreadShown(v, r)
+	asked, _ := v.requester()
+	if !shown && (unanswered(r) == 0 || asked == r.Side && r.AckBehind == 0) {
+		return finding{}, false
+	}
+	f := finding{Reset, v.aborter(), Possible, []Alternative{{AbortiveClose, WhyReadUnknown}}}
+	if shown {
 		f.confidence = Likely
 	}
-	if r.Side == assembler.Server && !v.sv.FirstData.Seen() {
+	v.mayBeListener(&f)
+	v.mayBeForged(&f)
+	return f, true
+}
+
+// aborter is whoever sent the RST; both, if RSTs of two live sockets crossed:
+// a socket that has taken one sends none.
+func (v *view) aborter() Party {
+	for _, r := range v.c.KeptResets() {
+		if r.Side != v.rst.Side && r.Time >= v.rst.Time && r.Time-v.rst.Time < grace(v.c) && live(v.c, &r) && live(v.c, v.rst) {
+			return ByBoth
+		}
+	}
+	return BySide(v.rst.Side)
+}
+
+// mayBeListener adds that a server which had not spoken yet may have died in
+// its listener's queue.
+func (v *view) mayBeListener(f *finding) {
+	if v.rst.Side == assembler.Server && !v.sv.FirstData.Seen() && !v.sv.FIN.Seen() && v.established() {
 		f.alts = append(f.alts, Alternative{ListenerClosed, WhyListenerUnknown})
 	}
-	return f, true
+}
+
+// mayBeForged adds that a RST+ACK without the timestamps agreed on may be a
+// firewall's. The live sockets of BSD, macOS and Windows leave them out too.
+func (v *view) mayBeForged(f *finding) {
+	if !live(v.c, v.rst) {
+		f.confidence = Possible
+		f.alts = append(f.alts, Alternative{InjectedReset, WhyFirewallReset})
+	}
 }
 
 // fastClose: MPTCP's abortive close is an option (RFC 8684 3.5;
@@ -218,7 +180,11 @@ func closeWithUnreadData(v *view) (finding, bool) {
 func fastClose(v *view) (finding, bool) {
 	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
 		if v.c.MPTCP && v.c.End(s).FastClose.Seen() {
-			return finding{Reset, BySide(s), Certain, nil}, true
+			f := finding{Reset, BySide(s), Certain, nil}
+			if v.c.End(s.Peer()).FirstData.Seen() {
+				f.confidence, f.alts = Likely, []Alternative{{CloseWithUnreadData, WhyUnreadUnknown}}
+			}
+			return f, true
 		}
 	}
 	return finding{}, false
@@ -232,17 +198,26 @@ func abortiveClose(v *view) (finding, bool) {
 	if r == nil {
 		return finding{}, false
 	}
-	f := finding{Reset, BySide(r.Side), Likely, nil}
-	inStep := r.HasTS && r.TTLDelta == 0 && !oddTimestamp(r)
-	switch {
-	case r.Side == assembler.Server && !v.sv.FirstData.Seen() && v.established():
-		f.alts = []Alternative{{ListenerClosed, WhyListenerUnknown}}
-	case live(v.c, r) && inStep && unanswered(r) == 0 && r.Fit.TakesEffect() && v.c.Established.Seen():
-		f.confidence = Certain
-	}
+	f := finding{Reset, v.aborter(), Likely, nil}
 	if bare(r) {
 		f.confidence = Possible
-		f.alts = append(f.alts, Alternative{PeerLostState, WhyLateAbort}, Alternative{InjectedReset, WhyMiddleboxExpired})
+		f.alts = []Alternative{{PeerLostState, WhyLateAbort}, {InjectedReset, WhyMiddleboxExpired}}
+		return f, true
 	}
+	if v.receiver().FirstData.Seen() {
+		f.alts = append(f.alts, Alternative{CloseWithUnreadData, WhyUnreadUnknown})
+	}
+	v.mayBeListener(&f)
+	if len(f.alts) == 0 && inStep(v, r) {
+		f.confidence = Certain
+	}
+	v.mayBeForged(&f)
 	return f, true
+}
+
+// inStep reports whether everything about r fits the live socket it claims
+// to come from, so that nobody else can have sent it without seeing and
+// imitating the connection.
+func inStep(v *view, r *assembler.Reset) bool {
+	return r.HasTS && r.TTLDelta == 0 && !oddTimestamp(r) && r.Fit.TakesEffect() && v.c.Established.Seen()
 }

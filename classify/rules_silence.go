@@ -26,14 +26,21 @@ func dataOf(e *assembler.End) *assembler.Tries  { return &e.Data }
 func finOf(e *assembler.End) *assembler.Tries   { return &e.FIN }
 func probeOf(e *assembler.End) *assembler.Tries { return &e.Probe }
 
-// endedBy reports whether the decisive RST, if any, came from e itself once
-// it had given up t: at once (a keep-alive's RST+ACK), or as the stateless
-// answer to a packet that came too late.
+// endedBy reports whether e gave t up: nothing follows for long enough, or a
+// RST of its own does. Linux sends none until another packet reaches it; BSD
+// sends RST+ACK at once, when the next try would have been due (tcp_drop).
 func (v *view) endedBy(e *assembler.End, t *assembler.Tries) bool {
 	if v.rst == nil {
 		return v.gaveUp(t)
 	}
-	return v.sender() == e && v.rst.Time-t.Last.Time > settle(t) && bare(v.rst)
+	if v.sender() != e || v.rst.Time <= t.Last.Time {
+		return false
+	}
+	wait := v.rst.Time - t.Last.Time
+	if bare(v.rst) {
+		return wait > settle(t)
+	}
+	return t.Count >= 5 && wait >= t.Interval() && v.receiver().Last.Time < t.First.Time
 }
 
 // stalled reports whether the data waits because the reader's window is shut.
@@ -52,22 +59,25 @@ func keepaliveTimeout(v *view) (finding, bool) {
 	if e == nil || v.stalled(e) {
 		return finding{}, false
 	}
-	f := finding{TimedOut, ByUnknown, Certain, nil}
+	f := finding{TimedOut, ByUnknown, Likely, nil}
 	if v.rst == nil {
-		f.confidence = Likely
 		return f, t.Count >= 2 && v.gaveUp(t)
 	}
-	own := v.sender() == e && !bare(v.rst) && v.rst.Time > t.Last.Time
-	if t.Count < 2 {
+	if v.sender() != e || bare(v.rst) || v.rst.Time <= t.Last.Time {
+		return finding{}, false
+	}
+	wait := v.rst.Time - t.Last.Time
+	onTime := wait > t.Interval()*9/10 && wait < t.Interval()*11/10
+	switch {
+	case t.Count >= 3 && onTime:
+		f.confidence = Certain
+	case t.Count < 2 && wait < second/2:
+		return finding{}, false
+	case !onTime:
 		f.confidence = Possible
 		f.alts = []Alternative{{AbortiveClose, WhyProgramGaveUp}}
-		return f, own && v.rst.Time-t.Last.Time > second/2
 	}
-	if own && v.rst.Time-t.Last.Time < t.Interval()/2 {
-		f.confidence = Possible
-		f.alts = []Alternative{{AbortiveClose, WhyProgramGaveUp}}
-	}
-	return f, own
+	return f, true
 }
 
 // fullSize is the least payload (bytes) of a segment that a path's MTU may
@@ -119,7 +129,28 @@ func retransmissionTimeout(v *view) (finding, bool) {
 	if e == nil || v.stalled(e) || !v.endedBy(e, t) {
 		return finding{}, false
 	}
-	return finding{TimedOut, ByUnknown, Likely, nil}, true
+	f := finding{TimedOut, ByUnknown, Likely, nil}
+	if v.rst != nil && !bare(v.rst) {
+		f.alts = []Alternative{{AbortiveClose, WhyProgramGaveUp}}
+	}
+	return f, true
+}
+
+// deafSender: data repeated with back-off although the capture shows it
+// acknowledged every time: the way back to the sender is cut, and it gives up
+// like one that is never answered.
+func deafSender(v *view) (finding, bool) {
+	deaf := func(e *assembler.End) bool { return e.Deaf.Count >= 3 && e.Deaf.Last == e.Last }
+	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
+		e := v.c.End(s)
+		if !deaf(e) || v.rst != nil || e.FIN.Answered.Seen() {
+			continue
+		}
+		if v.gaveUp(&e.Deaf) {
+			return finding{TimedOut, ByUnknown, Likely, []Alternative{{StillOpen, WhyCaptureGap}}}, true
+		}
+	}
+	return finding{}, false
 }
 
 // finTimeout: a FIN sent again and never acknowledged (tcp_orphan_retries).
@@ -150,8 +181,8 @@ func peerVanished(v *view) (finding, bool) {
 	return finding{}, false
 }
 
-// stallAge is how long (ns) a window must stay shut to be a stall: longer
-// than a busy reader needs, shorter than anybody waits.
+// stallAge is how long (ns) a window must stay shut to be a stall without any
+// probe: longer than a busy reader needs, shorter than anybody waits.
 const stallAge = 3 * second
 
 // zeroWindowStall: the reader's window stays shut (RFC 9293 3.8.6.1;
@@ -159,16 +190,18 @@ const stallAge = 3 * second
 func zeroWindowStall(v *view) (finding, bool) {
 	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
 		reader, writer := v.c.End(s), v.c.End(s.Peer())
-		z := &reader.ZeroWindow
-		if !z.Pending() || v.rst != nil || v.env.End-z.First.Time < stallAge {
+		z, p := &reader.ZeroWindow, &writer.WProb
+		if !z.Pending() || v.rst != nil || v.after(z.First.Time) < stallAge && writer.WinProbes < 2 {
 			continue
 		}
 		f := finding{Open, BySide(s), Likely, nil}
-		if p := &writer.WProb; p.Pending() && p.Count >= 2 {
-			f.class, f.by, f.confidence = HalfOpen, ByUnknown, Possible
-			if v.gaveUp(p) {
-				f.class, f.confidence = TimedOut, Likely
-			}
+		probed := p.Seen() && p.First.Time > z.First.Time
+		switch {
+		case probed && p.Count >= 2 && v.gaveUp(p):
+			f.class = TimedOut
+		case probed && p.Pending() && p.Count >= 2:
+			f.class, f.confidence = HalfOpen, Possible
+			f.alts = []Alternative{{PeerVanished, WhyMaybeTrying}}
 		}
 		return f, true
 	}

@@ -140,8 +140,9 @@ type Alternative struct {
 // FirstEnd is the first packet that ended the connection or a half of it.
 type FirstEnd struct {
 	assembler.Stamp
-	Side assembler.Side
-	Flag EndFlag
+	Side    assembler.Side
+	Flag    EndFlag
+	Network bool // an ICMP error from neither end; Side is then the end it speaks for
 }
 
 // EndFlag is the kind of a first end.

@@ -20,20 +20,73 @@ func newView(c *assembler.Conn, env Env) *view {
 
 // decisive is the RST that ended the connection: the first that took effect,
 // or, in a capture too partial to weigh sequence numbers, the first whose
-// receiver fell silent.
+// receiver fell silent. A RST that its receiver outlives was lost or dropped
+// behind the capture; where two were, the third was as well.
 func decisive(c *assembler.Conn) *assembler.Reset {
-	if r := c.EffectiveReset(); r != nil {
-		return r
-	}
 	kept := c.KeptResets()
+	var outlasted [2]int
+	var first *assembler.Reset
 	for i := range kept {
 		r := &kept[i]
-		lost := r.Fit == assembler.FitInWindow && c.Partial&(assembler.Gaps|assembler.OneWay|assembler.NoStart) != 0
-		if (r.Fit == assembler.FitUnknown || lost) && !r.ReceiverAfter.Seen() {
-			return r
+		switch {
+		case outlasted[r.Side] > 1:
+			continue
+		case r.Fit.TakesEffect():
+		case r.Fit == assembler.FitLate && first != nil && !finished(c):
+		case !weighable(c, r) && !r.ReceiverAfter.Seen():
+		default:
+			continue
 		}
+		if outlived(c, r) {
+			outlasted[r.Side]++
+			if first == nil {
+				first = r
+			}
+			continue
+		}
+		if first != nil && first.Side == r.Side && live(c, first) {
+			return first // r only repeats, without a socket, what first said
+		}
+		return r
 	}
 	return nil
+}
+
+// weighable reports whether the capture holds what r's sequence number has
+// to be compared with.
+func weighable(c *assembler.Conn, r *assembler.Reset) bool {
+	lost := r.Fit == assembler.FitInWindow && c.Partial&(assembler.Gaps|assembler.OneWay|assembler.NoStart) != 0
+	return r.Fit != assembler.FitUnknown && !lost
+}
+
+// outlived reports whether r's receiver went on longer than a packet that
+// passed the capture needs to reach it and have an answer come back.
+func outlived(c *assembler.Conn, r *assembler.Reset) bool {
+	e := c.End(r.Side.Peer())
+	limit := r.Time + grace(c)
+	for _, s := range [...]assembler.Stamp{
+		e.LastData, e.LastNewAck, e.Data.Last, e.FIN.Last, e.Probe.Last, e.WProb.Last,
+	} {
+		if s.Seen() && s.Time > limit {
+			return true
+		}
+	}
+	return false
+}
+
+// grace is how long (ns) packets may still pass the capture after one that
+// ends their sender: a round trip, with room for a slow host.
+func grace(c *assembler.Conn) int64 {
+	rtt := c.RTTServer + c.RTTClient
+	if rtt == 0 {
+		return 250 * milli
+	}
+	return 2*rtt + 20*milli
+}
+
+// finished reports whether both FINs were acknowledged.
+func finished(c *assembler.Conn) bool {
+	return c.Ends[0].FIN.Answered.Seen() && c.Ends[1].FIN.Answered.Seen()
 }
 
 func (v *view) partial(p assembler.Partial) bool { return v.c.Partial&p != 0 }
@@ -83,20 +136,44 @@ func live(c *assembler.Conn, r *assembler.Reset) bool {
 // a socket answers a segment that had one (tcp_v4_send_reset).
 func bare(r *assembler.Reset) bool { return !r.Flags.Has(capture.ACK) }
 
+// stateless reports whether r looks like the answer of a host without a
+// socket, of any system: Windows sets ACK even there.
+func stateless(c *assembler.Conn, r *assembler.Reset) bool {
+	return bare(r) || r.Stateless && !live(c, r)
+}
+
 const (
 	second = int64(1e9)
 	milli  = int64(1e6)
 )
 
 // settle is how long after the last try of t a sender that had not given up
-// would have tried again at the latest: twice the last interval, and never
-// less than a first retransmission timeout with its back-off may take.
+// would have tried again at the latest: twice the last interval, with some
+// room for its clock. The first repeat may be a tail-loss probe (RFC 8985 7),
+// far sooner than the timeouts that follow.
 func settle(t *assembler.Tries) int64 {
-	return max(2*t.Interval(), 3*second)
+	wait := 2*t.Interval() + t.Interval()/64 + 5*milli
+	if t.Count < 3 {
+		wait = max(wait, 3*second)
+	}
+	return wait
 }
 
 // gaveUp reports whether the capture goes on so long after the last try that
 // the sender must have stopped.
 func (v *view) gaveUp(t *assembler.Tries) bool {
 	return !v.env.Truncated && v.after(t.Last.Time) > settle(t)
+}
+
+// requester is the side that sent the first payload; what the other side
+// sent after that is most likely its answer. ok is false without payload.
+func (v *view) requester() (s assembler.Side, ok bool) {
+	a, b := v.cl.FirstData, v.sv.FirstData
+	switch {
+	case !a.Seen() && !b.Seen():
+		return 0, false
+	case !b.Seen(), a.Seen() && a.Time <= b.Time:
+		return assembler.Client, true
+	}
+	return assembler.Server, true
 }

@@ -1,0 +1,125 @@
+package classify
+
+import (
+	"hangup/assembler"
+	"hangup/capture"
+)
+
+// injectedReset: a RST whose header is out of step with everything else its
+// alleged sender sent (Weaver, Sommer, Paxson, NDSS 2009). False negatives
+// are preferred: one odd field of a weak kind proves nothing.
+func injectedReset(v *view) (finding, bool) {
+	r := v.rst
+	if r == nil || !v.established() {
+		return finding{}, false
+	}
+	cues := forgedCues(v.c, r)
+	if cues == 0 {
+		return finding{}, false
+	}
+	f := finding{Reset, ByMiddlebox, Likely, nil}
+	switch {
+	case cues > 1:
+		f.confidence = Certain
+	case bare(r):
+		f.alts = []Alternative{{PeerLostState, WhyReboot}}
+	default:
+		f.alts = []Alternative{{AbortiveClose, WhyOwnHostFirewall}}
+	}
+	if cues == 1 && rerouted(v.c.End(r.Side), r) {
+		f.confidence = Possible
+	}
+	return f, true
+}
+
+// forgedCues counts the independent signs that r's alleged sender did not send it.
+func forgedCues(c *assembler.Conn, r *assembler.Reset) int {
+	e := c.End(r.Side)
+	if talksOn(e, r) && genuineStateless(e, r) {
+		return 0
+	}
+	n := 0
+	for _, cue := range []bool{oddTTL(e, r), oddIPID(e, r), oddTimestamp(r), climbing(c, r), talksOn(e, r)} {
+		if cue {
+			n++
+		}
+	}
+	if n > 0 && r.LinkDiffers {
+		n++ // no proof by itself: redundant routers have two addresses
+	}
+	return n
+}
+
+// oddTTL: the sender's hop count never varied, and the RST's differs.
+func oddTTL(e *assembler.End, r *assembler.Reset) bool {
+	ordinary := e.Packets - e.Resets
+	return r.TTL != 0 && ordinary >= 2 && e.TTLMin == e.TTLMax && e.TTLMin != 0 && r.TTL != e.TTLMin
+}
+
+// rerouted reports whether another path would explain the hop count: a step
+// or two after a long silence.
+func rerouted(e *assembler.End, r *assembler.Reset) bool {
+	return oddTTL(e, r) && r.TTLDelta >= -2 && r.TTLDelta <= 2 && r.Idle > 30*second
+}
+
+// oddIPID: the sender counts its IP IDs up, and the RST's is neither 0 (a
+// stateless answer) nor near, although it came at once.
+func oddIPID(e *assembler.End, r *assembler.Reset) bool {
+	const far = 4096
+	if e.IPIDKind != assembler.IPIDRising || r.Traits&capture.HasIPID == 0 || r.IPID == 0 || e.Packets < 4 || r.Idle > second {
+		return false
+	}
+	return r.IPIDDelta > far || r.IPIDDelta < -far
+}
+
+// oddTimestamp: the RST's TSval lies before one already sent, or further
+// ahead than any clock of RFC 7323 5.4 (1 ms to 1 s a tick; some tick in
+// microseconds) runs. Some stacks put 0 into every RST.
+func oddTimestamp(r *assembler.Reset) bool {
+	if !r.HasTS || r.TSVal == 0 || r.TSElapsed == 0 && r.TSDelta == 0 {
+		return false
+	}
+	return r.TSDelta < -1 || int64(r.TSDelta) > max(r.TSElapsed, 0)/1000+10_000
+}
+
+// climbing: several RSTs at once whose sequence numbers climb past what the
+// sender had sent, as injectors fire them to hit a moving window.
+func climbing(c *assembler.Conn, r *assembler.Reset) bool {
+	e := c.End(r.Side)
+	for _, o := range c.KeptResets() {
+		d := o.Time - r.Time
+		if o.Ref != r.Ref && o.Side == r.Side && d >= 0 && d < 10*milli && !o.Fit.TakesEffect() &&
+			int32(o.Seq-r.Seq) > 1 && int32(o.Seq-e.SndNxt) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// swapped is how much (ns) a capture may swap packets of one sender.
+const swapped = 2 * milli
+
+// talksOn reports whether the RST's sender sent ordinary packets of the same
+// connection afterwards, which only a living socket does.
+func talksOn(e *assembler.End, r *assembler.Reset) bool {
+	return r.SenderAfter.Seen() && e.AfterReset > 0 && r.SenderAfter.Time-r.Time > swapped
+}
+
+// genuineStateless reports whether r is what the sender's own kernel sends
+// where it finds no socket: bare, window 0, no timestamps, IP ID 0, and the
+// hop count of its other packets, or one more where these are forwarded from
+// a container behind it.
+func genuineStateless(e *assembler.End, r *assembler.Reset) bool {
+	near := e.TTLMin == 0 || r.TTL >= e.TTLMin && (r.TTL <= e.TTLMax || r.TTL == e.TTLMax+1)
+	return r.Stateless && near && (r.Traits&capture.HasIPID == 0 || r.IPID == 0)
+}
+
+// resetByOwnHost: the host's kernel answered in the socket's name, the
+// socket lives on (conntrack INVALID without drop, kubernetes#74839).
+func resetByOwnHost(v *view) (finding, bool) {
+	r := v.rst
+	if r == nil || !v.established() || !talksOn(v.sender(), r) || !genuineStateless(v.sender(), r) {
+		return finding{}, false
+	}
+	return finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}, true
+}
