@@ -111,6 +111,9 @@ func TestFacts(t *testing.T) {
 			eq(t, "pending", e[client].Probe.Pending(), true)
 			eq(t, "silence before", e[client].Probe.Idle/1e9, 15)
 		}},
+		{"sign of life after the prober gave up", "handshake\nexchange 10 10\n+15x3 > keepalive lost\n+15 > R. lost\n+60 < F.", func(t *testing.T, c *assembler.Conn, e ends) {
+			eq(t, "pending", e[client].Probe.Pending(), true)
+		}},
 		{"zero window", "handshake\n> P. len=1000\n< . win=0\n+0.3,+0.6 > probe\n< . win=0\n+5 < . win=60000", func(t *testing.T, c *assembler.Conn, e ends) {
 			eq(t, "window probes", e[client].WinProbes, 2)
 			eq(t, "keep-alives", e[client].KeepAlives, 0)

@@ -255,6 +255,9 @@ func (c *Conn) ack(from Side, p *capture.Packet, at Stamp) Notes {
 		return 0 // reordered: older than one already seen
 	}
 	pure := p.Len == 0 && p.Flags&(capture.SYN|capture.FIN) == 0
+	// What comes when the other end has reset the connection answers nothing
+	// of it any more: the RST may not even have arrived.
+	tooLate := e.ResetAccepts.Seen() && o.AfterReset == 0
 	var notes Notes
 	if pure && !fresh {
 		notes = c.repeatedACK(e, o, p, at)
@@ -263,15 +266,20 @@ func (c *Conn) ack(from Side, p *capture.Packet, at Stamp) Notes {
 		if e.FIN.Seen() {
 			c.pastFIN(e, o, p, at)
 		}
+		if o.AckSeen {
+			e.AckStep, e.LastAckStep = p.Ack-o.SndUna, at
+		}
 		o.SndUna, o.AckSeen = p.Ack, true
 		e.LastNewAck = at
 		e.Deaf = Tries{}
 		if o.dropHoles(p.Ack); o.Lost > 0 {
 			c.Partial |= Gaps
 		}
-		c.acknowledge(o, p.Ack, at)
+		if !tooLate {
+			c.acknowledge(o, p.Ack, at)
+		}
 	}
-	if !e.isProbe(o, p) {
+	if !tooLate && !e.isProbe(o, p) {
 		c.alive(e, o, at, &notes, pure)
 	}
 	c.established(from, p, at, pure)
