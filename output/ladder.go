@@ -99,6 +99,19 @@ func (d *ladder) measure() {
 	d.arrow = min(maxArrow, max(minArrow, d.width-d.left-2-1-d.state))
 }
 
+// delta is the time from the packet before to now, which takes its place.
+func (d *ladder) delta(now int64) string {
+	before := d.before
+	d.before = now
+	switch {
+	case before == 0:
+		return ""
+	case now < before:
+		return plain(span(now - before))
+	}
+	return "+" + plain(span(now-before))
+}
+
 func (d *ladder) offset(ns int64) string {
 	v := ns - d.Conn.First.Time
 	sign := ""
@@ -121,11 +134,7 @@ func (d *ladder) step(s *assembler.Step) {
 	if side != s.Side {
 		states[0], states[1] = states[1], states[0]
 	}
-	delta := ""
-	if d.before != 0 {
-		delta = "+" + plain(span(p.Time-d.before))
-	}
-	d.before = p.Time
+	delta := d.delta(p.Time)
 	d.printf("%s %s %s ", padLeft(d.refs.text(p.Ref), d.number), padLeft(d.offset(p.Time), d.time), paint(d.faint, padLeft(delta, deltaColumn)))
 	line := padLeft(d.changed(states, assembler.Client), d.state) + " " + d.rope(s, side)
 	if right := d.changed(states, assembler.Server); right != "" {
@@ -241,13 +250,9 @@ func (d *ladder) folded(f *fold) {
 	if f.pause >= 1e9 {
 		items = append(items, keep("pauses up to "+span(f.pause)))
 	}
-	delta := ""
-	if d.before != 0 {
-		delta = "+" + plain(span(f.last-d.before))
-	}
-	d.before = f.last
+	delta := d.delta(f.last)
 	lead := padLeft("⋮", d.number) + " " + padLeft("⋮", d.time) + " " + padLeft(delta, deltaColumn) + " " + strings.Repeat(" ", d.state+1) + "⋮ "
-	d.wrap(paint(d.faint, lead), paint(d.faint, strings.Join(items, " · ")), d.width)
+	d.wrap(paint(d.faint, lead), paint(d.faint, dotted(items)), d.width)
 }
 
 // tell prints the outcome of the side whose program packet ref told of the
@@ -272,11 +277,9 @@ func (d *ladder) news(s assembler.Side) capture.Ref {
 func (d *ladder) outcomeOf(s assembler.Side) {
 	d.told[s] = true
 	o := &d.Go[s]
-	line := d.goLine(o)
-	if line == "" && len(o.If) == 0 && o.Note == "" && d.App[s] == nil {
-		return
+	if !silent(o, d.App[s]) {
+		d.outcome("  » ", s, d.goLine(o), o, d.Result)
 	}
-	d.outcome("  » ", s, line, o, d.App[s])
 }
 
 // after prints what no packet shows: outcomes without a packet, evidence

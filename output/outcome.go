@@ -14,13 +14,13 @@ import (
 //
 // The pieces are unbreakable, so that a wrapped line breaks between calls.
 func (p *Palette) goLine(o *classify.Outcome) string {
-	return strings.Join(p.calls(o.Dial, o.Accept, o.Read, o.Write, o.Once, o.Unread), " · ")
+	return dotted(p.calls(o.Dial, o.Accept, o.Read, o.Write, o.Once, o.Unread))
 }
 
 // goIf is the line of a condition.
 func (p *Palette) goIf(c *classify.Condition) string {
 	calls := p.calls(c.Dial, c.Accept, c.Read, c.Write, c.Once, 0)
-	return c.When + ": " + strings.Join(calls, " · ")
+	return c.When + ": " + dotted(calls)
 }
 
 func (p *Palette) calls(dial, accept *classify.Call, read, write []classify.Call, once bool, unread uint64) []string {
@@ -34,16 +34,22 @@ func (p *Palette) calls(dial, accept *classify.Call, read, write []classify.Call
 	if len(read) > 0 && len(read) == len(write) && onlyClosed(read) && onlyClosed(write) {
 		return append(s, keep("Read, Write → ")+p.call(read[0]))
 	}
+	data := ""
 	if unread > 0 {
-		s = append(s, keep("Read → "+volume(unread)+" of data first"))
+		data = volume(unread) + " of data"
 	}
 	if once && len(read) > 0 && len(write) > 0 && read[0].Error == write[0].Error {
-		first := keep("Read or Write → ") + p.call(write[0]) + keep(" once")
-		s = append(s, first)
+		if data != "" {
+			s = append(s, keep("Read → "+data+" first"))
+		}
+		s = append(s, keep("Read or Write → ")+p.call(write[0])+keep(" once"))
 		return p.rest(s, read[1:], write[1:])
 	}
 	if len(read) > 0 {
-		s = append(s, keep("Read → ")+p.series(read))
+		if data != "" {
+			data = keep(data + ", then ")
+		}
+		s = append(s, keep("Read → ")+data+p.series(read))
 	}
 	if len(write) > 0 {
 		s = append(s, keep("Write → ")+p.series(write))
@@ -78,11 +84,25 @@ func (p *Palette) series(calls []classify.Call) string {
 }
 
 func (p *Palette) call(c classify.Call) string {
-	s := p.token(c.Error)
+	s := p.named(c.Error, c.Text)
 	if c.NMin > 0 {
 		s = keep(fmt.Sprintf("n ≥ %s and ", count(c.NMin))) + s
 	}
 	return s
+}
+
+// named is the error as a Go programmer calls it. A timeout and a
+// cancellation have several names, which only the text tells apart.
+func (p *Palette) named(t classify.Token, text string) string {
+	for _, name := range []string{"i/o timeout", "operation was canceled"} {
+		if (t == "DeadlineExceeded" || t == "Canceled") && strings.HasSuffix(text, name) {
+			return keep(paint(p.red, name))
+		}
+	}
+	if t == "DeadlineExceeded" && strings.HasSuffix(text, "context deadline exceeded") {
+		return paint(p.red, "context.DeadlineExceeded")
+	}
+	return p.token(t)
 }
 
 // texts are the distinct error texts of an outcome, for those who grep logs.

@@ -113,7 +113,7 @@ func (t *text) from(g *group) string {
 	if end := t.clock.seconds(last); end != when {
 		when += " to " + end
 	}
-	return "from " + strings.Join(s, ", ") + " · " + keep(when)
+	return "from " + strings.Join(s, ", ") + nbsp + "· " + keep(when)
 }
 
 // ended is when a connection came to its end, as far as it did.
@@ -147,12 +147,16 @@ func (t *text) pair(res *classify.Result, example bool) string {
 	if example {
 		s = "such as "
 	}
-	s += paint(t.bold, fmt.Sprintf("#%d", c.ID)) + " " + endpoint(client) + keep(" → ") + endpoint(server)
+	s += paint(t.bold, fmt.Sprintf("#%d", c.ID)) + " " + endpoint(client) + " " + keep("→ ") + endpoint(server)
 	if res.Encap != "" {
 		s += " (" + clean(res.Encap) + ")"
 	}
-	items := []string{"", t.clock.seconds(c.First.Time), span(c.Last.Time - c.First.Time), keep("→ " + volume(client.Bytes)), keep("← " + volume(server.Bytes))}
-	return s + paint(t.faint, strings.Join(items, " · "))
+	data := "no data"
+	if client.Bytes+server.Bytes > 0 {
+		data = "→ " + volume(client.Bytes) + " ← " + volume(server.Bytes)
+	}
+	items := []string{"", keep(t.clock.seconds(c.First.Time)), span(c.Last.Time - c.First.Time), keep(data)}
+	return s + paint(t.faint, dotted(items))
 }
 
 func endpoint(e *assembler.End) string { return addrPort(e.AddrPort().Addr(), e.Port) }

@@ -43,21 +43,26 @@ func (t teller) graceful() string {
 	case classify.HalfClose:
 		x := t.actor(t.FirstEnd.Side)
 		y := t.Conn.End(x.Peer())
-		s := fmt.Sprintf("The %s finished sending%s and went on reading", x, t.when())
+		s := fmt.Sprintf("The %s finished sending%s and went on reading", x, aside(t.when()))
 		if y.LateData.Seen() {
 			s += fmt.Sprintf("; the %s sent another %s and then finished too", x.Peer(), volume(uint64(y.LateData.Len)))
 		}
 		return s + "."
 	}
 	x := t.actor(t.FirstEnd.Side)
-	s := fmt.Sprintf("The %s closed first", x)
-	if when := t.when(); when != "" {
-		s += " (" + when[1:] + ")"
-	}
+	s := fmt.Sprintf("The %s closed first%s", x, aside(t.when()))
 	if d, ok := t.finGap(x); ok {
 		s += fmt.Sprintf("; the %s followed %s later", x.Peer(), span(d))
 	}
 	return s + "."
+}
+
+// aside puts the result of when in parentheses.
+func aside(when string) string {
+	if when == "" {
+		return ""
+	}
+	return " (" + when[1:] + ")"
 }
 
 // finGap is the time from x's FIN to its peer's.
@@ -77,15 +82,19 @@ func (t teller) reset() string {
 	case classify.ICMPRejected:
 		return t.rejected()
 	case classify.DialCancelled:
-		return "The client had stopped waiting: it answered the SYN-ACK" + t.sinceSYN() + " with a RST."
+		return "The client had stopped waiting: it answered the SYN-ACK with a RST" + t.sinceSYN() + "."
 	case classify.AcceptQueueOverflow:
 		return "The server finished the handshake and then reset the connection: its accept queue was full."
 	case classify.ListenerClosed:
-		return "The server's listener closed before the program had accepted the connection, which was reset" + t.when() + "."
+		return "The server's listener closed before the program had accepted the connection, which was reset" + t.resetWhen() + "."
 	case classify.InjectedReset:
-		return fmt.Sprintf("Something on the path forged the RST that bears the %s's address%s.", t.FirstEnd.Side, t.when())
+		bears := t.FirstEnd.Side
+		if r := t.firstReset(); r != nil {
+			bears = r.Side
+		}
+		return fmt.Sprintf("Something on the path forged a RST in the %s's name%s.", bears, t.resetWhen())
 	case classify.ResetByOwnHost:
-		return fmt.Sprintf("The %s's host sent a RST%s although the socket behind it lived on.", x, t.when())
+		return fmt.Sprintf("The %s's program and socket lived on, but its host sent a RST%s.", x, t.resetWhen())
 	}
 	return t.aborted(x)
 }
@@ -93,11 +102,11 @@ func (t teller) reset() string {
 func (t teller) aborted(x assembler.Side) string {
 	switch t.Cause {
 	case classify.CloseWithUnreadData:
-		s := fmt.Sprintf("The %s closed%s without having read all that the %s had sent, so its kernel sent a RST", x, t.when(), x.Peer())
+		unread := ""
 		if r := t.Conn.EffectiveReset(); r != nil && r.Side == x && r.Unread > 0 {
-			s += fmt.Sprintf(" (at least %s unread)", volume(uint64(r.Unread)))
+			unread = fmt.Sprintf(" (at least %s)", volume(uint64(r.Unread)))
 		}
-		return s + "."
+		return fmt.Sprintf("The %s closed without having read all that the %s had sent%s, so its kernel sent a RST%s.", x, x.Peer(), unread, t.resetWhen())
 	case classify.WriteAfterClose:
 		return fmt.Sprintf("The %s sent data after the %s had closed, and drew a RST%s.", x, x.Peer(), t.resetWhen())
 	case classify.FinWait2Expired:
@@ -109,9 +118,9 @@ func (t teller) aborted(x assembler.Side) string {
 	case classify.PeerLostState:
 		return fmt.Sprintf("The %s no longer knew the connection and answered %s with a RST%s.", x, t.trigger(), t.resetWhen())
 	case classify.StaleTuple:
-		return fmt.Sprintf("The %s opened a new connection from the same ports%s; its host reset this one, which the %s had kept.", x, t.when(), x.Peer())
+		return fmt.Sprintf("The %s opened a new connection on the same ports while the %s still held this one; a RST ended it%s.", x, x.Peer(), t.resetWhen())
 	}
-	return fmt.Sprintf("The %s cut the connection with a RST%s.", x, t.when())
+	return fmt.Sprintf("The %s cut the connection with a RST%s.", x, t.resetWhen())
 }
 
 func (t teller) refused() string {
@@ -121,7 +130,7 @@ func (t teller) refused() string {
 		s += " " + span(r.Time-c.End(assembler.Client).SYN.Last.Time) + " later"
 	}
 	if n := c.End(assembler.Client).SYN.Count; n > 1 {
-		s += fmt.Sprintf(", %d SYNs in all", n)
+		s += fmt.Sprintf("; the client tried %d times", n)
 	}
 	return s + "."
 }
@@ -147,26 +156,41 @@ func (t teller) silent() string {
 	case classify.StillOpen:
 		return t.open()
 	case classify.HandshakeIncomplete:
-		return fmt.Sprintf("The handshake was never completed: the server's SYN-ACK%s was not acknowledged.", times(&c.End(assembler.Server).SYNACK))
+		return fmt.Sprintf("The handshake was never completed: nothing acknowledged the server's SYN-ACK%s.", times(&c.End(assembler.Server).SYNACK))
 	case classify.AcceptQueueOverflow:
-		return fmt.Sprintf("The server's accept queue was full: its SYN-ACK was%s, and it took nothing of what the client sent.", often(&c.End(assembler.Server).SYNACK))
+		return fmt.Sprintf("The server's accept queue was full: it took nothing of what the client sent%s.", repeated(&c.End(assembler.Server).SYNACK))
 	case classify.CloseWaitLeak:
 		return t.leak(x)
 	case classify.ConnectTimeout:
-		return fmt.Sprintf("Nothing answered the client's SYN,%s.", often(&c.End(assembler.Client).SYN))
+		return fmt.Sprintf("Nothing answered the client's SYN%s.", times(&c.End(assembler.Client).SYN))
 	case classify.PMTUBlackhole:
 		return fmt.Sprintf("Full-size segments of the %s were lost on the path while smaller ones got through.", t.waiting())
 	case classify.ZeroWindowStall:
 		return t.stall(x)
 	case classify.PeerVanished:
-		return fmt.Sprintf("The %s fell silent; the %s was still trying when the capture ends: %s.", x, y, t.unanswered(y))
+		return fmt.Sprintf("%s the %s was still trying when the capture ends: %s.", t.hush(x), y, t.unanswered(y))
 	case classify.RetransmissionTimeout, classify.KeepaliveTimeout, classify.FinTimeout:
-		return fmt.Sprintf("The %s fell silent and the %s gave up: %s.", x, y, t.unanswered(y))
+		return fmt.Sprintf("%s the %s gave up: %s.", t.hush(x), y, t.unanswered(y))
 	}
 	return "The connection ended" + t.when() + "."
 }
 
+// hush says that nothing came from x any more, which may be the path's doing.
+func (t teller) hush(x assembler.Side) string {
+	if t.By == classify.ByUnknown {
+		return fmt.Sprintf("Nothing came back from the %s any more, and", x)
+	}
+	return fmt.Sprintf("The %s fell silent, and", x)
+}
+
 func (t teller) open() string {
+	if t.FirstEnd.Flag == classify.FlagFIN {
+		x := t.FirstEnd.Side
+		if t.Partial&assembler.OneWay != 0 {
+			return fmt.Sprintf("The %s closed%s; what the %s sent is not in the capture.", x, t.when(), x.Peer())
+		}
+		return fmt.Sprintf("The %s closed%s; the %s has not when the capture ends.", x, t.when(), x.Peer())
+	}
 	s := "Still open when the capture ends"
 	if quiet := t.end - t.Conn.Last.Time; t.end > 0 && quiet >= 1e9 {
 		s += ", " + span(quiet) + " after its last packet"
@@ -205,32 +229,49 @@ func (t teller) stall(x assembler.Side) string {
 	return s + "."
 }
 
+// repeated tells of SYN-ACKs that went out again and again.
+func repeated(t *assembler.Tries) string {
+	if t.Count < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", and sent its SYN-ACK %d times in %s", t.Count, span(t.Last.Time-t.First.Time))
+}
+
+type unansweredTry struct {
+	*assembler.Tries
+	noun string
+}
+
 // unanswered says what side y sent in vain.
 func (t teller) unanswered(y assembler.Side) string {
 	e := t.Conn.End(y)
-	for _, k := range []struct {
-		try  *assembler.Tries
-		noun string
-	}{{&e.Data, "data"}, {&e.Probe, "its keep-alive probe"}, {&e.FIN, "its FIN"}, {&e.WProb, "its window probe"}} {
-		if k.try.Pending() {
-			return k.noun + often(k.try) + " drew no answer"
+	list := []unansweredTry{{&e.Data, "data"}, {&e.Probe, "its keep-alive probe"}, {&e.FIN, "its FIN"}, {&e.WProb, "its window probe"}}
+	switch t.Cause {
+	case classify.KeepaliveTimeout:
+		list[0], list[1] = list[1], list[0]
+	case classify.FinTimeout:
+		list[0], list[2] = list[2], list[0]
+	}
+	for _, k := range list {
+		if k.Pending() {
+			return k.noun + often(k.Tries) + " drew no answer"
 		}
 	}
 	return "nothing it sent was answered"
 }
 
-// times says how often and for how long something was tried, as a clause in commas.
+// times says how often and for how long something was tried, as a clause behind a comma.
 func times(t *assembler.Tries) string {
 	if t.Count < 2 {
 		return ""
 	}
-	return "," + often(t) + ","
+	return "," + often(t)
 }
 
 func often(t *assembler.Tries) string {
 	switch t.Count {
 	case 0, 1:
-		return " sent"
+		return ""
 	case 2:
 		return fmt.Sprintf(" sent twice in %s", span(t.Last.Time-t.First.Time))
 	}
@@ -278,6 +319,9 @@ func (t teller) resetWhen() string {
 }
 
 func (t teller) at(ns, idle int64) string {
+	if ns == t.Conn.First.Time {
+		return ""
+	}
 	s := " " + span(ns-t.Conn.First.Time)
 	if t.Partial&assembler.NoStart != 0 {
 		s += " after its first captured packet"
@@ -295,7 +339,7 @@ func (t teller) sinceSYN() string {
 	if !syn.Seen() || !t.FirstEnd.Seen() {
 		return ""
 	}
-	return ", " + span(t.FirstEnd.Time-syn.First.Time) + " after the first SYN,"
+	return " " + span(t.FirstEnd.Time-syn.First.Time) + " after the first SYN"
 }
 
 // firstReset is the RST that did it, or else the first one.

@@ -21,9 +21,14 @@ func (t *text) evidence(list []classify.Evidence) {
 	for _, e := range list {
 		wide = max(wide, len(t.refs.text(e.Ref)))
 	}
-	for _, e := range list {
+	for i := 0; i < len(list); i++ {
+		e, what := list[i], clean(list[i].What)
+		for i+1 < len(list) && list[i+1].Ref == e.Ref && e.Ref != 0 && sender(&list[i+1]) == sender(&e) {
+			i++
+			what += "; " + clean(list[i].What)
+		}
 		lead := margin + paint(t.faint, t.clock.text(e.Time)) + "  " + padLeft(t.refs.text(e.Ref), wide) + "  " + pad(sender(&e), len("network")) + "  "
-		t.wrap(lead, clean(e.What), t.width)
+		t.wrap(lead, what, t.width)
 	}
 }
 
@@ -41,25 +46,30 @@ func (t *text) outcomes(res *classify.Result) {
 	for s := range assembler.Side(2) {
 		o := &res.Go[s]
 		line := t.goLine(o)
-		if line == "" && len(o.If) == 0 && o.Note == "" && res.App[s] == nil {
+		if silent(o, res.App[s]) {
 			continue
 		}
 		if !gap {
 			t.blank()
 			gap = true
 		}
-		t.outcome(margin, s, line, o, res.App[s])
+		t.outcome(margin, s, line, o, res)
 	}
 	if gap && (len(res.AltText) > 0 || res.Advice != "" || res.Detail != "") {
 		t.blank()
 	}
 }
 
+// silent reports that there is nothing to say of a side.
+func silent(o *classify.Outcome, app *classify.AppOutcome) bool {
+	return o.Dial == nil && o.Accept == nil && len(o.Read)+len(o.Write)+len(o.If) == 0 && o.Note == "" && app == nil
+}
+
 // manyBranches is how many of the conditions are told without -v.
 const manyBranches = 2
 
 // outcome prints what the program at one end saw, behind the mark.
-func (t *text) outcome(mark string, side assembler.Side, line string, o *classify.Outcome, app *classify.AppOutcome) {
+func (t *text) outcome(mark string, side assembler.Side, line string, o *classify.Outcome, res *classify.Result) {
 	lead := paint(t.bold, mark+pad(side.String(), label))
 	next := margin + strings.Repeat(" ", label)
 	say := func(s string) {
@@ -69,10 +79,13 @@ func (t *text) outcome(mark string, side assembler.Side, line string, o *classif
 	if line != "" {
 		say(line)
 	}
-	if app != nil {
+	if app := res.App[side]; app != nil {
 		say(t.app(app))
 	}
 	for i := range o.If {
+		if !t.style.Verbose && !abnormal(&res.Verdict) {
+			break // all is well: the branches are of theoretical interest
+		}
 		if i == manyBranches && !t.style.Verbose {
 			say(paint(t.faint, "("+plural(uint64(len(o.If)-i), "rarer branch")+": -v)"))
 			break
@@ -90,10 +103,13 @@ func (t *text) outcome(mark string, side assembler.Side, line string, o *classif
 	}
 }
 
+// app says what TLS or HTTP reported. A text that only adds addresses to the
+// name of the error is left to -v.
 func (t *text) app(a *classify.AppOutcome) string {
-	s := a.Protocol + keep(" → ") + t.token(a.Error)
-	if a.Text != "" && a.Text != string(a.Error) && (t.style.Verbose || !strings.Contains(a.Text, " tcp ")) {
-		s += ": " + clean(a.Text) // what net.OpError adds is in the title already
+	s := a.Protocol + keep(" → ") + t.named(a.Error, a.Text)
+	plain := a.Text == "" || a.Text == string(a.Error) || a.Text == "context canceled" || a.Text == "context deadline exceeded" || strings.Contains(a.Text, " tcp ")
+	if !plain || t.style.Verbose && a.Text != "" {
+		s += ": " + clean(a.Text)
 	}
 	if a.Note != "" {
 		s += paint(t.faint, " ("+clean(a.Note)+")")
@@ -131,7 +147,7 @@ func (t *text) more(res *classify.Result) {
 			items = append(items, keep(plural(uint64(e.Retransmits), "retransmission")+" by the "+s.String()))
 		}
 	}
-	t.prose(margin+pad("also", label), paint(t.faint, strings.Join(items, " · ")))
+	t.prose(margin+pad("also", label), paint(t.faint, dotted(items)))
 	for i := range c.KeptMarks() {
 		m := &c.Marks[i]
 		t.wrap(margin+pad("mark", label), paint(t.faint, fmt.Sprintf("%s  %s  %s  %s", keep(t.clock.text(m.Time)), t.refs.text(m.Ref), m.Side, markText(m))), t.width)

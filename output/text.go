@@ -57,7 +57,7 @@ func (t *text) header() {
 		if len(in) > 1 {
 			lead = fmt.Sprintf("%4d: ", i+1)
 		}
-		t.wrap(lead, paint(t.bold, keep(clean(in[i].Name)))+" "+paint(t.faint, "· "+describe(&in[i])), t.width)
+		t.wrap(lead, paint(t.bold, keep(clean(in[i].Name)))+nbsp+paint(t.faint, "· "+describe(&in[i])), t.width)
 		if t.style.Verbose {
 			for _, c := range in[i].Comments {
 				t.prose(strings.Repeat(" ", len(lead)+2), paint(t.faint, "comment: "+clean(c)))
@@ -72,7 +72,7 @@ func (t *text) header() {
 	if t.sum.Connections > 0 {
 		items = append([]string{t.period()}, items...)
 	}
-	t.wrap("", strings.Join(items, " · "), t.width)
+	t.wrap("", dotted(items), t.width)
 	if t.r.Filter != "" {
 		t.wrap("", fmt.Sprintf("Selected: %s (%s of %s)", clean(t.r.Filter), count(t.sum.Connections), plural(t.r.Total, "connection")), t.width)
 	}
@@ -99,5 +99,5 @@ func describe(in *capture.Input) string {
 	if in.Snaplen > 0 && in.Cut > 0 {
 		items = append(items, keep(fmt.Sprintf("snaplen %d", in.Snaplen)))
 	}
-	return clean(strings.Join(items, " · "))
+	return clean(dotted(items))
 }

@@ -14,6 +14,9 @@ const nbsp = "\u00a0"
 // keep makes s unbreakable for wrap.
 func keep(s string) string { return strings.ReplaceAll(s, " ", nbsp) }
 
+// dotted joins items by dots, which stay at the ends of lines.
+func dotted(items []string) string { return strings.Join(items, nbsp+"· ") }
+
 // visible is the number of columns s takes: runes, less colour sequences.
 func visible(s string) int {
 	n := 0

@@ -1,0 +1,158 @@
+package output
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"hangup/assembler"
+	"hangup/classify"
+)
+
+func refused(id uint64, client, server string) (*assembler.Conn, classify.Verdict) {
+	return conn(id, client, server, float64(id), 1), classify.Verdict{Class: classify.Reset, Cause: classify.ConnectionRefused, By: classify.ByServer, Confidence: classify.Certain}
+}
+
+func groupsOf(servers ...string) []group {
+	f := &fakes{}
+	for i, s := range servers {
+		c, v := refused(uint64(i+1), "10.0.0.1:40000", s)
+		f.add(c, v, nil)
+	}
+	return groups(f, abnormal)
+}
+
+func TestGroups(t *testing.T) {
+	if g := groupsOf("192.0.2.1:80", "192.0.2.1:81", "192.0.2.1:80"); len(g) != 2 || len(g[0].members) != 2 {
+		t.Errorf("same server: %+v", g)
+	}
+	if g := groupsOf("192.0.2.1:80", "192.0.2.1:81", "192.0.2.1:82", "192.0.2.1:83", "192.0.2.2:80"); len(g) != 2 || g[0].ports != 4 || !g[0].merged || g[1].merged {
+		t.Errorf("port sweep: %+v", g)
+	}
+	if g := groupsOf("192.0.2.1:445", "192.0.2.2:445", "192.0.2.3:445", "192.0.2.4:445", "192.0.2.4:446"); len(g) != 2 || g[0].hosts != 4 || g[0].key.port != 445 {
+		t.Errorf("host sweep: %+v", g)
+	}
+	if g := groupsOf("192.0.2.1:80", "192.0.2.2:81", "192.0.2.3:82", "192.0.2.4:83", "192.0.2.5:84"); len(g) != 5 {
+		t.Errorf("nothing in common: %+v", g)
+	}
+}
+
+// Members stay in order, each connection is in exactly one group, and the
+// order of groups does not change from run to run.
+func TestGroupsPartition(t *testing.T) {
+	f := &fakes{}
+	id := uint64(0)
+	for i := range 300 {
+		id++
+		c, v := refused(id, fmt.Sprintf("10.0.0.%d:4000", i%7+1), fmt.Sprintf("192.0.2.%d:%d", i%11+1, 8000+i%13))
+		v.Cause = []classify.Cause{classify.ConnectionRefused, classify.AbortiveClose, classify.OrderlyClose}[i%3]
+		if v.Cause == classify.OrderlyClose {
+			v.Class = classify.Graceful
+		}
+		f.add(c, v, nil)
+	}
+	first := fmt.Sprint(groups(f, abnormal))
+	for range 5 {
+		if again := fmt.Sprint(groups(f, abnormal)); again != first {
+			t.Fatalf("order changed:\n%s\n%s", first, again)
+		}
+	}
+	seen := make(map[int]bool)
+	for _, g := range groups(f, abnormal) {
+		last := -1
+		for _, i := range g.members {
+			if seen[i] || i <= last || !abnormal(f.Verdict(i)) || f.Verdict(i).Cause != g.key.cause {
+				t.Errorf("member %d of %+v", i, g.key)
+			}
+			seen[i], last = true, i
+		}
+	}
+	if len(seen) != 200 {
+		t.Errorf("%d of 200 abnormal connections are in groups", len(seen))
+	}
+}
+
+func TestExampleIsTheClearest(t *testing.T) {
+	f := &fakes{}
+	for i, v := range []classify.Verdict{
+		{Confidence: classify.Likely}, {Confidence: classify.Certain, Partial: assembler.NoStart | assembler.Gaps},
+		{Confidence: classify.Certain, Partial: assembler.Gaps}, {Confidence: classify.Certain, Partial: assembler.Snaplen},
+	} {
+		v.Class, v.Cause, v.By = classify.Reset, classify.AbortiveClose, classify.ByServer
+		f.add(conn(uint64(i+1), "10.0.0.1:1", "10.0.0.2:2", 0, 1), v, nil)
+	}
+	g := groups(f, abnormal)
+	if i := g[0].example(f); i != 2 {
+		t.Errorf("example is member %d", i)
+	}
+}
+
+func TestPageStaysShort(t *testing.T) {
+	f := &fakes{sum: classify.Summary{First: at(0), Last: at(9)}}
+	for i := range uint64(3000) {
+		// Ports and addresses that never meet, so that no sweep joins them.
+		c, v := refused(i+1, "10.0.0.1:1", fmt.Sprintf("192.%d.%d.1:%d", i>>8, i&255, 1000+i))
+		f.add(c, v, nil)
+	}
+	var b strings.Builder
+	if err := Text(&b, &Report{Conns: f}, Style{Width: 80, Limit: 10}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n > 120 {
+		t.Errorf("%d lines", n)
+	}
+	if want := "And 2,990 more groups with 2,990 connections: --limit 0"; !strings.Contains(b.String(), want) {
+		t.Errorf("%q not in\n%s", want, b.String())
+	}
+}
+
+func TestNumbersForPeople(t *testing.T) {
+	for n, want := range map[uint64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
+		if got := count(n); got != want {
+			t.Errorf("%d: %s", n, got)
+		}
+	}
+	for n, want := range map[uint64]string{0: "0 B", 9999: "9,999 B", 10_000: "10 kB", 12_345: "12.3 kB", 999_499: "999 kB", 999_500: "1 MB", 5_000_000_000: "5 GB", 1<<64 - 1: "18.4 EB"} {
+		if got := plain(volume(n)); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 999: "999 ns", 1500: "1.5 µs", 41 * time.Microsecond: "41 µs", 999_600: "1 ms", 12250 * time.Millisecond: "12.2 s",
+		time.Minute: "60 s", 99_960 * time.Millisecond: "1 min 40 s", 119_700 * time.Millisecond: "2 min", 59*time.Minute + 59_900*time.Millisecond: "1 h",
+		49 * time.Hour: "2 d 1 h", -1500 * time.Millisecond: "-1.5 s",
+	} {
+		if got := plain(span(int64(d))); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestProgress(t *testing.T) {
+	var b strings.Builder
+	start := time.Now()
+	p := NewProgress(&b, 80, start)
+	p.Update(1, 100, start.Add(patience/2))
+	if b.Len() > 0 {
+		t.Error("draws before it is time")
+	}
+	p.Update(50e6, 100e6, start.Add(10*time.Second))
+	p.Update(51e6, 100e6, start.Add(10*time.Second+refresh/2))
+	p.Clear()
+	if want := "\r\x1b[K████████████░░░░░░░░░░░░  50 % of 100 MB, 10 s left\r\x1b[K"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+	for width := range 60 {
+		line := (&Progress{width: width, start: start}).line(1, 3, start.Add(time.Hour))
+		if width > 35 && visible(line) >= width {
+			t.Errorf("width %d: %q", width, line)
+		}
+	}
+}
+
+func TestCleanDisarmsTerminals(t *testing.T) {
+	if got := clean("a\x1b[31m\nb\u202e\x00é ü"); strings.ContainsAny(got, "\x1b\n\x00\u202e") || !strings.HasSuffix(got, "é ü") {
+		t.Errorf("%q", got)
+	}
+}
