@@ -156,7 +156,8 @@ type End struct {
 	FastClose Stamp // MPTCP MP_FASTCLOSE
 	MPReset   Stamp // MPTCP MP_TCPRST
 
-	App Framing // what its payload shows of TLS or HTTP
+	App  Framing // what its payload shows of TLS or HTTP
+	Beat Beat    // the rhythm in which it sends a little payload
 
 	// The tracker's own books.
 	firstSeq     uint32 // of the first segment, its SYN not counted

@@ -158,6 +158,7 @@ func (c *Conn) payload(e, o *End, seq uint32, p *capture.Packet, at Stamp, idle 
 	}
 	e.Deaf = Tries{}
 	if notes&NoteReordered == 0 {
+		e.beat(at, p.Len)
 		if !e.FirstData.Seen() {
 			e.FirstData = at
 		}

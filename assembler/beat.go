@@ -1,0 +1,53 @@
+package assembler
+
+// Beat is the rhythm of an end that sends a little payload at regular times:
+// the heartbeat of a protocol above TCP (a WebSocket ping, HTTP/2 PING, MQTT
+// PINGREQ), told by its timing alone, so that it shows within TLS as well.
+type Beat struct {
+	Period int64  // ns between beats of the longest run so far; 0 if no run reached MinBeats
+	Count  uint32 // intervals of that run
+
+	gap int64 // the latest interval
+	run uint32
+	len uint32 // payload since the latest pause
+}
+
+// MinBeats is how many equal intervals in a row make a rhythm: requests of a
+// program come at equal distances twice now and then, four times hardly ever.
+const MinBeats = 4
+
+const (
+	beatPause = 1e9 // ns: nobody's heartbeat is faster; what follows sooner belongs to the same one
+	beatBytes = 256 // bytes: a TLS record with an HTTP/2 PING has 46, a Kafka heartbeat about 150
+	beatSlack = 10  // an interval may differ by one tenth from the one before
+)
+
+// beat takes note of n payload bytes that the end sends at the given time,
+// when its last payload came at e.LastData.
+func (e *End) beat(at Stamp, n uint32) {
+	b := &e.Beat
+	if !e.LastData.Seen() {
+		b.len = n
+		return
+	}
+	gap := at.Time - e.LastData.Time
+	if gap < beatPause {
+		if b.len += n; b.len > beatBytes {
+			b.run, b.gap = 0, 0
+		}
+		return
+	}
+	if b.len = n; n > beatBytes {
+		b.run, b.gap = 0, 0
+		return
+	}
+	if d := gap - b.gap; b.gap != 0 && d*beatSlack <= b.gap && -d*beatSlack <= b.gap {
+		b.run++
+	} else {
+		b.run = 1
+	}
+	b.gap = gap
+	if b.run >= MinBeats && b.run > b.Count {
+		b.Period, b.Count = gap, b.run
+	}
+}
