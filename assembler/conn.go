@@ -114,9 +114,11 @@ type End struct {
 	DupAcks     uint32 // duplicate ACKs (RFC 5681 2)
 	Challenges  uint32 // challenge ACKs (RFC 5961): pure ACKs that answer an unacceptable SYN or RST
 
-	First, Last         Stamp // its first and last packet
-	FirstData, LastData Stamp // new payload only: no retransmission, no probe
-	LastNewAck          Stamp // its last packet that acknowledged something new, or an echo that proved it alive
+	First, Last         Stamp  // its first and last packet
+	FirstData, LastData Stamp  // new payload only: no retransmission, no probe
+	LastNewAck          Stamp  // its last packet that acknowledged something new, or an echo that proved it alive
+	AckStep             uint32 // by how many sequence numbers its acknowledgment last moved
+	LastAckStep         Stamp  // ... and when
 	LastChallenge       Stamp
 
 	Data  Tries // the oldest payload not acknowledged; once all is acknowledged: the last such range, Answered set

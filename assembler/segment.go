@@ -34,6 +34,13 @@ func firstRole(p *capture.Packet) Side {
 		return Client
 	case p.Flags.Has(capture.RST|capture.ACK) && p.Seq == 0 && p.Window == 0:
 		return Server // answers a SYN that the capture missed (RFC 9293 3.10.7.1)
+	}
+	return portRole(p)
+}
+
+// portRole guesses by the ports alone.
+func portRole(p *capture.Packet) Side {
+	switch {
 	case p.SrcPort < ephemeral && p.DstPort >= ephemeral:
 		return Server
 	case p.SrcPort >= ephemeral && p.DstPort < ephemeral:
@@ -49,7 +56,7 @@ const ephemeral = 32768
 
 // segment applies one packet from side from, which is no copy of another.
 func (c *Conn) segment(from Side, p *capture.Packet, b *capture.Batch) Notes {
-	if p.Flags.Has(capture.SYN) && !c.RoleKnown {
+	if p.Flags.Has(capture.SYN) {
 		from = c.settleRoles(from, p)
 	}
 	e, o := &c.Ends[from], &c.Ends[from.Peer()]
@@ -84,13 +91,21 @@ func (c *Conn) segment(from Side, p *capture.Packet, b *capture.Batch) Notes {
 }
 
 // settleRoles fixes the roles of a connection that began in the middle, now
-// that a SYN of it turns up (reordered captures).
+// that a SYN of it turns up (reordered captures), and of one that both ends
+// opened: whose SYN passes first there depends on where the capture stands,
+// so the ports decide.
 func (c *Conn) settleRoles(from Side, p *capture.Packet) Side {
-	c.RoleKnown = true
-	is := Client
-	if p.Flags.Has(capture.ACK) {
+	e, o := &c.Ends[from], &c.Ends[from.Peer()]
+	is := from
+	switch {
+	case !c.RoleKnown && p.Flags.Has(capture.ACK):
 		is = Server
+	case !c.RoleKnown:
+		is = Client
+	case from == Server && !p.Flags.Has(capture.ACK) && e.Packets == 0 && o.SYN.Pending():
+		is = portRole(p)
 	}
+	c.RoleKnown = true
 	if is != from && c.NResets == 0 && c.NICMP == 0 && c.NMarks == 0 {
 		c.Ends[0], c.Ends[1] = c.Ends[1], c.Ends[0]
 		c.clientIsA = !c.clientIsA
@@ -213,7 +228,7 @@ func (c *Conn) syn(from Side, p *capture.Packet, at Stamp, idle int64) Notes {
 	c.MPTCP = both&capture.OptMPCapable != 0
 	if !p.Flags.Has(capture.ACK) {
 		if o.SYN.Seen() && !o.SYNACK.Seen() {
-			c.SimulOpen = from == Server && !o.SYN.Answered.Seen()
+			c.SimulOpen = !o.SYN.Answered.Seen()
 			c.SplitSYN = from == Server && o.SYN.Answered.Seen()
 		}
 		e.move(onSYN)

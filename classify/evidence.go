@@ -260,6 +260,16 @@ func (p *proof) late() {
 	}
 }
 
+// crossed shows payload that was on its way when its receiver closed.
+func (p *proof) crossed() {
+	if p.v.rst == nil {
+		return
+	}
+	if w := p.v.receiver(); !w.LateData.Seen() && w.Data.Pending() {
+		p.add(w.Data.First, p.side(w), "%s, on the way when the %s closes", plural(uint64(w.Data.Len), "payload byte"), p.v.rst.Side)
+	}
+}
+
 // challenge shows the new SYN and what it drew.
 func (p *proof) challenge() {
 	c := p.v.c

@@ -50,6 +50,9 @@ func (v *view) evidence(out *Verdict) []Evidence {
 	case OrderlyClose, SimultaneousClose, HalfClose, FinWait2Expired, WriteAfterClose, CloseWaitLeak:
 		p.fins()
 		p.late()
+		if out.Cause == WriteAfterClose {
+			p.crossed()
+		}
 		p.reset()
 		if out.Class == HalfOpen {
 			p.pause(v.c.Last.Time, "no FIN from the other side")

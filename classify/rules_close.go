@@ -36,22 +36,21 @@ func multipathClose(v *view) (finding, bool) {
 	return finding{Graceful, BySide(first), Likely, nil}, true
 }
 
-// unseenFIN: the second FIN is not in the capture, but its acknowledgment is:
-// exactly one sequence number behind the first FIN.
+// unseenFIN: one FIN is not in the capture, but its acknowledgment is: a
+// single sequence number that the other side's payload does not account for.
 func unseenFIN(v *view) (finding, bool) {
 	s, ok := v.firstFIN()
 	if !ok || v.rst != nil {
 		return finding{}, false
 	}
-	closer, other := v.c.End(s), v.c.End(s.Peer())
-	if other.FIN.Seen() || closer.AckedPastFIN != 1 {
+	shown, other := v.c.End(s), v.c.End(s.Peer())
+	if other.FIN.Seen() || shown.AckStep != 1 || other.Lost == 0 && !v.partial(assembler.OneWay) {
 		return finding{}, false
 	}
 	f := finding{Graceful, BySide(s), Possible, []Alternative{{CloseWaitLeak, WhyCaptureGap}}}
-	if v.partial(assembler.OneWay) {
-		// Nor does it show whose FIN came first.
-		f.by = ByUnknown
-		f.alts = []Alternative{{HalfClose, WhyOneWay}}
+	if shown.LastAckStep.Time <= shown.FIN.First.Time {
+		f.by = BySide(s.Peer())
+		f.alts[0] = Alternative{StillOpen, WhyCaptureGap}
 	}
 	return f, true
 }
@@ -89,17 +88,35 @@ func orderlyClose(v *view) (finding, bool) {
 	return f, true
 }
 
-// notified is the side that sent its TLS close_notify first, if both ended
-// with one: it closed, and the other side's FIN may still have been faster.
+// notified is the side that ended its TLS session first: its last words are
+// an alert, and the other side had nothing to say to that but an alert of its
+// own. Its program closed first, however fast the other's FIN was.
 func (v *view) notified() (s assembler.Side, ok bool) {
-	if !endsWithAlert(v.c, v.cl) || !endsWithAlert(v.c, v.sv) {
-		return 0, false
+	a, b := v.endedTLS(assembler.Client), v.endedTLS(assembler.Server)
+	if a && b {
+		a = v.cl.LastData.Time <= v.sv.LastData.Time
 	}
-	if v.sv.LastData.Time < v.cl.LastData.Time {
+	switch {
+	case a:
+		return assembler.Client, true
+	case b:
 		return assembler.Server, true
 	}
-	return assembler.Client, true
+	return 0, false
 }
+
+func (v *view) endedTLS(s assembler.Side) bool {
+	e, o := v.c.End(s), v.c.End(s.Peer())
+	if !endsWithAlert(v.c, e) {
+		return false
+	}
+	if e.SinceData == 0 {
+		return true
+	}
+	return endsWithAlert(v.c, o) && e.SinceData == uint64(o.App.TLS().LastLen)+recordHeader
+}
+
+const recordHeader = 5 // bytes, RFC 8446 5.1
 
 // endsWithAlert reports whether the last that e sent looks like a TLS alert.
 func endsWithAlert(c *assembler.Conn, e *assembler.End) bool {

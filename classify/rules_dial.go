@@ -2,16 +2,21 @@ package classify
 
 import (
 	"hangup/assembler"
+	"hangup/capture"
 )
 
 // connectionRefused: SYN answered by RST+ACK that acknowledges it (RFC 9293
 // 3.10.7.1 and 3.10.7.3; tcp_v4_send_reset, tcp_rcv_synsent_state_process).
 func connectionRefused(v *view) (finding, bool) {
 	r := v.rst
-	if r == nil || r.Fit != assembler.FitSYN || v.sv.SYNACK.Seen() || v.c.Established.Seen() {
+	if r == nil || v.sv.SYNACK.Seen() || v.c.Established.Seen() {
 		return finding{}, false
 	}
-	return finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}, true
+	f := finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}
+	// Where only the answer was captured: nobody else sends sequence number 0.
+	lone := v.partial(assembler.NoStart) && v.partial(assembler.OneWay) && r.Flags.Has(capture.ACK) &&
+		r.Seq == 0 && r.Stateless && v.c.NResets == v.sender().Packets
+	return f, r.Fit == assembler.FitSYN || lone
 }
 
 // fatalOnSYN reports whether the error ends a dial: Linux gives up on every
@@ -99,7 +104,7 @@ func connectTimeout(v *view) (finding, bool) {
 
 // handshakeIncomplete: SYN-ACKs that nothing acknowledged.
 func handshakeIncomplete(v *view) (finding, bool) {
-	if !v.sv.SYNACK.Seen() || v.c.Established.Seen() || v.rst != nil || v.cl.Packets > v.cl.SYN.Count {
+	if !v.sv.SYNACK.Seen() || v.c.Established.Seen() || v.rst != nil || v.cl.Packets > v.cl.SYN.Count || v.sv.Packets > v.sv.SYNACK.Count {
 		return finding{}, false
 	}
 	f := finding{class: HalfOpen, by: ByUnknown, confidence: Likely}

@@ -96,8 +96,9 @@ func climbing(c *assembler.Conn, r *assembler.Reset) bool {
 	return false
 }
 
-// swapped is how much (ns) a capture may swap packets of one sender.
-const swapped = 2 * milli
+// swapped is how much (ns) a capture may swap packets of one sender, taken
+// from several queues of a network card.
+const swapped = milli / 2
 
 // talksOn reports whether the RST's sender sent ordinary packets of the same
 // connection afterwards, which only a living socket does.

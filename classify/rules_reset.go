@@ -16,6 +16,7 @@ func lateAlert(v *view) (finding, bool) {
 	}
 	unread := r.Side != s && live(v.c, r) && r.Ack == v.c.End(s).FIN.Seq+1
 	first, both := v.notified()
+	both = both && endsWithAlert(v.c, v.cl) && endsWithAlert(v.c, v.sv)
 	switch {
 	case r.Side == s && tlsLateAlert(v.c):
 	case unread && both:
@@ -35,7 +36,8 @@ func writeAfterClose(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	w := v.receiver()
-	if !w.LateData.Seen() || w.LateData.First.Time > r.Time {
+	late := w.LateData.Seen() && w.LateData.First.Time <= r.Time
+	if !late && !crossedFIN(v.sender(), w) {
 		return finding{}, false
 	}
 	f := finding{Reset, BySide(r.Side.Peer()), Certain, nil}
@@ -45,6 +47,12 @@ func writeAfterClose(v *view) (finding, bool) {
 		f.confidence = Likely
 	}
 	return f, true
+}
+
+// crossedFIN reports whether payload of w, on its way when closer's FIN was
+// sent, was never taken.
+func crossedFIN(closer, w *assembler.End) bool {
+	return w.Data.Pending() && w.Data.First.Time <= closer.FIN.First.Time
 }
 
 // farewells reports whether e speaks a protocol in which closing means to
@@ -133,7 +141,9 @@ func closeWithUnreadData(v *view) (finding, bool) {
 	if r == nil || bare(r) || !v.established() {
 		return finding{}, false
 	}
-	shown := unreadShown(v, r)
+	// Who takes leave in TLS and then resets has called Close, not SetLinger.
+	polite := endsWithAlert(v.c, v.sender()) && v.receiver().FirstData.Seen()
+	shown := unreadShown(v, r) || polite
 	asked, _ := v.requester()
 	if !shown && (unanswered(r) == 0 || asked == r.Side && r.AckBehind == 0) {
 		return finding{}, false
