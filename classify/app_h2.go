@@ -1,0 +1,111 @@
+package classify
+
+import (
+	"fmt"
+
+	"hangup/assembler"
+)
+
+const http2Name = "h2"
+
+// http2 is what net/http reports of HTTP/2 in the clear.
+func (a *appView) http2() *AppOutcome {
+	if a.own.Lost() || a.peer.Lost() || a.own.Protocol() != assembler.AppHTTP2 || a.peer.Protocol() != assembler.AppHTTP2 {
+		return nil
+	}
+	own, peer := a.own.H2(), a.peer.H2()
+	if own.Preface {
+		return a.http2Client(&own, &peer)
+	}
+	return a.http2Server(&peer, &own)
+}
+
+// openStreams is how many requests had neither a complete response nor a
+// reset by either end.
+func openStreams(client, server *assembler.H2State) int {
+	return int(client.Opened) - int(server.Ended) - int(client.Resets) - int(server.Resets)
+}
+
+// http2Client is what http.Transport reports to the callers whose streams
+// were open at the end.
+func (a *appView) http2Client(own, peer *assembler.H2State) *AppOutcome {
+	open := openStreams(own, peer)
+	if open > 0 && (a.end == endEOF || a.end == endReset || a.end == endGaveUp) {
+		return a.http2Cut(own, peer)
+	}
+	switch {
+	case peer.GoAways > 0 && peer.ErrCode != 0 && own.MaxStream > peer.GoAway:
+		return says(http2Name, tokenOther, "http2: Transport received GOAWAY from server ErrCode:"+h2Code(peer.ErrCode),
+			"for the connection's first request, if it was open; later ones the server had not taken were sent again")
+	case peer.Resets > 0:
+		return says(http2Name, tokenStream, fmt.Sprintf("stream error: stream ID %d; %s; received from peer", peer.RSTStream, h2Code(peer.RSTCode)),
+			resetNote(peer))
+	}
+	return nil
+}
+
+// resetNote: which RST_STREAM do more, or less, than to fail their request
+// (http2canRetryError; handleResponse after END_STREAM).
+func resetNote(peer *assembler.H2State) string {
+	note := fmt.Sprintf("the server reset %d of the requests' streams; this is the last", peer.Resets)
+	switch peer.RSTCode {
+	case 0:
+		return note + "; NO_ERROR behind a complete response only stops the upload"
+	case 1, 7:
+		return note + "; http.Transport sent the request again, if it had no body or a GetBody"
+	}
+	return note
+}
+
+// http2Cut: the connection ended under open streams
+// (http2clientConnReadLoop.cleanup).
+func (a *appView) http2Cut(own, peer *assembler.H2State) *AppOutcome {
+	broken := !a.peer.AtBoundary() && a.end == endEOF
+	if peer.GoAways > 0 && !broken {
+		debug := `""`
+		note := "requests above the last stream were sent again"
+		if peer.Debug {
+			debug = ""
+			note += "; the text goes on with the server's words"
+		}
+		return says(http2Name, tokenGoAway, fmt.Sprintf(
+			"http2: server sent GOAWAY and closed the connection; LastStreamID=%d, ErrCode=%s, debug=%s", peer.GoAway, h2Code(peer.ErrCode), debug), note)
+	}
+	note := fmt.Sprintf("%d open streams", openStreams(own, peer))
+	if a.end != endEOF {
+		call := a.socketError()
+		return says(http2Name, call.Error, call.Text, note)
+	}
+	if broken {
+		note += ", cut inside a frame"
+	}
+	return says(http2Name, tokenUnexpectedEOF, "unexpected EOF", a.gracefully(note))
+}
+
+// http2Server is what handlers meet when the client goes.
+func (a *appView) http2Server(client, own *assembler.H2State) *AppOutcome {
+	switch {
+	case a.end == endNone || a.end == endOwn:
+		return nil
+	case openStreams(client, own) > 0:
+		return says(http2Name, tokenCanceled, "context canceled",
+			fmt.Sprintf("the contexts of %d requests; their Body and ResponseWriter return `client disconnected`", openStreams(client, own)))
+	case client.Resets > 0:
+		return says(http2Name, tokenCanceled, "context canceled",
+			fmt.Sprintf("the client cancelled %d requests by RST_STREAM; the last with %s", client.Resets, h2Code(client.RSTCode)))
+	}
+	return nil
+}
+
+// h2Code names an error code (RFC 9113 7) as net/http prints it.
+func h2Code(c uint32) string {
+	names := [...]string{
+		"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
+		"STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR",
+		"CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+	}
+	if int64(c) < int64(len(names)) {
+		return names[c]
+	}
+	return fmt.Sprintf("unknown error code 0x%x", c)
+}
