@@ -137,6 +137,23 @@ func (c *carrier) cuts(t *testing.T, b *bench) {
 	}
 }
 
+// TestCookedDirection has the file format and the cooked header disagree on
+// where a packet went: the file's flags are made for the purpose.
+func TestCookedDirection(t *testing.T) {
+	frame := join([]byte{0, 4, 0, 1, 0, 4, 10, 0, 0, 1, 0, 0, 0, 0, 8, 0}, innerV4(false))
+	for _, said := range []Traits{0, Inbound, Outbound, NotToUs} {
+		r := record{capLen: uint32(len(frame)), wireLen: uint32(len(frame)), link: linkSLL, traits: said}
+		var p Packet
+		newDecoder().decode(&Batch{Data: frame}, &r, &p)
+		if got := p.Traits & (Inbound | Outbound | NotToUs); got != either(said == 0, Outbound, said) {
+			t.Errorf("file says %b, packet has %b", said, got)
+		}
+		if p.Link != 0 {
+			t.Errorf("an address of four bytes became MAC %x", p.Link)
+		}
+	}
+}
+
 func linkCarriers() []carrier {
 	sll := func(packetType uint16, hardware uint16, number uint16, payload []byte) []byte {
 		return join(be16(packetType), be16(hardware), be16(6), macA, []byte{0, 0}, be16(number), payload)

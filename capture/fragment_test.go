@@ -203,7 +203,9 @@ func TestFragmentEnds(t *testing.T) {
 		name   string
 		frames [][]byte
 	}{
-		{"second end elsewhere", [][]byte{end(piece{40, 80}, 80), end(piece{80, 88}, 88)}},
+		{"second end later", [][]byte{end(piece{40, 80}, 80), end(piece{80, 88}, 88)}},
+		{"second end earlier", [][]byte{end(piece{80, 88}, 88), end(piece{32, 40}, 40)}},
+		{"more beyond the end", [][]byte{end(piece{40, 72}, 72), end(piece{72, 80}, 88)}},
 		{"end before what was seen", [][]byte{end(piece{40, 80}, 88), end(piece{16, 24}, 24)}},
 	}
 	for _, test := range tests {
@@ -230,6 +232,15 @@ func TestFragmentLength(t *testing.T) {
 		if pending, expired := b.dec.fragments(); pending+expired != 0 {
 			t.Errorf("%s: %d pending, %d expired", name, pending, expired)
 		}
+	}
+}
+
+// TestFragmentUseless leaves alone what cannot lead to TCP.
+func TestFragmentUseless(t *testing.T) {
+	b := newBench(linkRaw)
+	p := b.decode(v4Fragment(hostA, hostB, protocolICMP, ipMoreFragments, make([]byte, 1480)))
+	if pending, _ := b.dec.fragments(); p.Kind != Other || pending != 0 {
+		t.Errorf("kind %d, %d pending", p.Kind, pending)
 	}
 }
 

@@ -29,20 +29,17 @@ func (w *walk) icmp() layer {
 		return done
 	}
 	var mtu uint16
-	length := int(h[5]) * 4
 	switch h[0] {
 	case icmpUnreachable:
 		if h[1] == icmpFragmentationNeeded {
 			mtu = binary.BigEndian.Uint16(h[6:8])
 		}
-	case icmpTimeExceeded, icmpParameter:
-	case icmpSourceQuench, icmpRedirect:
-		length = 0 // no extensions: a redirect has its gateway there
+	case icmpSourceQuench, icmpRedirect, icmpTimeExceeded, icmpParameter:
 	default:
 		return done
 	}
 	var q quote
-	if q.ipv4(quoted(h, length)) {
+	if q.ipv4(h[8:]) {
 		w.report(&q, mtu)
 	}
 	return done
@@ -55,32 +52,18 @@ func (w *walk) icmpv6() layer {
 		return done
 	}
 	var mtu uint16
-	length := 0
 	switch h[0] {
-	case icmp6Unreachable, icmp6TimeExceeded:
-		length = int(h[4]) * 8
 	case icmp6PacketTooBig:
 		mtu = uint16(min(binary.BigEndian.Uint32(h[4:8]), math.MaxUint16))
-	case icmp6Parameter:
+	case icmp6Unreachable, icmp6TimeExceeded, icmp6Parameter:
 	default:
 		return done
 	}
 	var q quote
-	if q.ipv6(quoted(h, length)) {
+	if q.ipv6(h[8:]) {
 		w.report(&q, mtu)
 	}
 	return done
-}
-
-// quoted is the part of an ICMP message that is the quoted packet. Where
-// extensions follow it, the message says how long it is (RFC 4884 4); then
-// it may have been padded with zeros, to 128 bytes at least.
-func quoted(h []byte, length int) []byte {
-	q := h[8:]
-	if length >= 128 && length < len(q) {
-		return q[:length]
-	}
-	return q
 }
 
 // quote is the beginning of a TCP segment as an ICMP error quotes it.
@@ -169,7 +152,7 @@ func (w *walk) report(q *quote, mtu uint16) {
 	}
 	header := int(q.tcp[12]>>4) * 4
 	if header < 20 {
-		return // zeros that fill up to an extension
+		return // zeros that fill up to an extension (RFC 4884 4)
 	}
 	p.Ack = binary.BigEndian.Uint32(q.tcp[8:12])
 	p.Flags = Flags(binary.BigEndian.Uint16(q.tcp[12:14]) & 0x1ff)

@@ -51,7 +51,9 @@ func TestBad(t *testing.T) {
 		{"TCP of 19 bytes", linkRaw, v4(hostA, hostB, protocolTCP, inner[20:39]), TCPHeaderLength},
 		{"data offset 16", linkRaw, with(inner, 32, 0x40), TCPHeaderLength},
 		{"data offset beyond segment", linkRaw, with(inner[:60], 2, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0xf0, 16), TCPHeaderLength},
-		{"ICMP in IPv6", linkRaw, v6(hostC, hostD, protocolICMP, make([]byte, 60)), NoProblem},
+		{"ICMP in IPv6", linkRaw, v6(hostC, hostD, protocolICMP, icmpError(3, 3, 0, inner)[20:]), NoProblem},
+		{"ICMPv6 in IPv4", linkRaw, v4(hostA, hostB, protocolICMPv6, icmp6Error(1, 4, 0, innerV6(false))[40:]), NoProblem},
+		{"VXLAN-GPE with its reserved byte set", linkRaw, v4(hostA, hostB, protocolUDP, datagramUDP(1, portVXLANGPE, join([]byte{0x0c, 0, 0, 1, 0, 0, 42, 1}, inner))), NoProblem},
 		{"GRE of 3 bytes", linkRaw, v4(hostA, hostB, protocolGRE, make([]byte, 3)), TunnelTruncated},
 		{"GRE key cut", linkRaw, v4(hostA, hostB, protocolGRE, []byte{0x20, 0, 8, 0, 1}), TunnelTruncated},
 		{"GRE source route", linkRaw, v4(hostA, hostB, protocolGRE, greHeader(greRouting, 0x0800, 0, inner)), NoProblem},
@@ -202,7 +204,7 @@ func TestExtensions(t *testing.T) {
 		{"mobile", protocolRouting, extension(protocolTCP, route(2, 1, final), tcp), final, IPv6},
 		{"segments under way", protocolRouting, extension(protocolTCP, route(4, 1, final, via), tcp), final, IPv6},
 		{"compact route, addresses unknown", protocolRouting, extension(protocolTCP, route(3, 1, final), tcp), hostD, IPv6},
-		{"atomic fragment", protocolFragment, join([]byte{protocolTCP, 0, 0, 0, 0xde, 0xad, 0xbe, 0xef}, tcp), hostD, IPv6 | HasIPID},
+		{"atomic fragment", protocolFragment, join([]byte{protocolTCP, 0, 0, 6, 0xde, 0xad, 0xbe, 0xef}, tcp), hostD, IPv6 | HasIPID},
 	}
 	for _, test := range tests {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {

@@ -119,9 +119,6 @@ func (w *walk) ethernet() layer {
 	if number > largestLength {
 		return w.into(number)
 	}
-	if uint32(number) < w.wire {
-		w.limit(uint32(number))
-	}
 	return layerLLC
 }
 

@@ -66,11 +66,7 @@ func (w *walk) pppoe() layer {
 		return done
 	}
 	w.enter(inPPPoE, int64(binary.BigEndian.Uint16(h[2:4])))
-	length := uint32(binary.BigEndian.Uint16(h[4:6]))
 	w.skip(6)
-	if length < w.wire {
-		w.limit(length)
-	}
 	return layerPPP
 }
 

@@ -126,7 +126,7 @@ func (w *walk) gtp() layer {
 			next = 0
 		}
 		for n := 0; next != 0; n++ {
-			if n == maxExtensions || len(h) <= length || h[length] == 0 || len(h) < length+int(h[length])*4 {
+			if n == maxExtensions || len(h) <= length || len(h) < length+int(h[length])*4 {
 				return done
 			}
 			length += int(h[length]) * 4
