@@ -69,6 +69,7 @@ func refusals() []Scenario {
 func routerRefusal(e record.Expect) record.Expect {
 	e = offWire(e, "a router answered in the server's name")
 	e.Conns[0].AlsoBy = []string{record.Middlebox, record.Network}
+	e.Conns[0].Views = []record.View{{Capture: record.Server, Why: "the SYN never came: no connection"}}
 	return e
 }
 

@@ -65,7 +65,7 @@ func forgedExact(side string) Scenario {
 		_, _ = c.WriteWithin(10, patience)
 	})
 	s.Expect.Conns[0].Views = []record.View{{Capture: other(side), Class: "reset", Cause: "peer-lost-state", By: side, Also: []string{"injected-reset"},
-		Why: "the forged RST is not on this wire"}}
+		FirstEnd: side, Flag: "RST", Why: "the forged RST is not on this wire"}}
 	s.Network = func(n *N) {
 		n.Greeted()
 		n.Wait("watching")

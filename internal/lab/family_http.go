@@ -47,6 +47,15 @@ func clientFIN() record.Expect {
 	return first(truth("graceful", "orderly-close", record.Client), record.Client, "FIN")
 }
 
+// eitherFIN is an orderly close that side asked for above TCP (Connection:
+// close, close_notify, GOAWAY), after which either side's FIN may be first.
+func eitherFIN(side string) record.Expect {
+	e := truth("graceful", "orderly-close", side)
+	e.Conns[0].AlsoBy = []string{other(side), record.Both}
+	e.Conns[0].Also = []string{"simultaneous-close"}
+	return e
+}
+
 func httpRefused() Scenario {
 	return web("refused", "GET to a port where nobody listens", first(truth("reset", "connection-refused", record.Server), record.Server, "RST"),
 		func(l *L) { _, _ = l.fetch(l.client(nil), "GET", nil) }, func(l *L) { l.At("listening") })
@@ -237,7 +246,7 @@ func httpShutdown(busy bool) Scenario {
 	if busy {
 		name, about = "shutdown-busy", "the server is shut down while a request is being handled: it is answered, then the connection is closed"
 	}
-	return web(name, about, serverFIN(), func(l *L) {
+	return web(name, about, eitherFIN(record.Server), func(l *L) {
 		c := l.client(nil)
 		_, _ = l.fetch(c, "GET", nil)
 		l.At("fetched")

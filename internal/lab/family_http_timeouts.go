@@ -129,7 +129,7 @@ func readHeaderTimeout() Scenario {
 }
 
 func readTimeoutBody() Scenario {
-	e := offWire(serverFIN(), "the server's timeout")
+	e := offWire(eitherFIN(record.Server), "the server's timeout")
 	return web("read-timeout-in-body", "the server's ReadTimeout ends the reading of a request body that stalls", e, func(l *L) {
 		c := l.Dial()
 		c.text("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")

@@ -79,12 +79,12 @@ func zeroWindowRecovers(side string) Scenario {
 		Expect: first(truth("graceful", "orderly-close", other(side)), other(side), "FIN"),
 	}, other(side), func(l *L, c *Conn) {
 		greet(l, c)
-		_, _ = c.WriteN(16 << 10)
+		_, _ = c.WriteN(10 << 10)
 		_ = c.Close()
 	}, func(l *L, c *Conn) {
 		greet(l, c)
 		l.Wait("stalled")
-		c.ReadAll(16 << 10)
+		c.ReadAll(10 << 10)
 		_, _ = c.ReadN(10)
 		_ = c.Close()
 	})

@@ -166,6 +166,7 @@ func middleboxResetsBoth() Scenario {
 		Expect: first(truth("reset", "peer-lost-state", record.Middlebox, "injected-reset"), record.Server, "RST"),
 	}, nil)
 	s.Expect.Conns[0].AlsoBy = []string{record.Server, record.Client}
+	s.Expect.Conns[0].Views = []record.View{{Capture: record.Server, FirstEnd: record.Client, Flag: "RST", Why: "the RST to this side bears the client's name"}}
 	s.Network = func(n *N) {
 		n.Greeted()
 		n.Wait("watching")

@@ -46,7 +46,7 @@ func listens(l *L, c *Conn) {
 func silentTruth(cause, side string) record.Expect {
 	e := first(truth("timed-out", cause, record.Unknown), "none", "")
 	e.Conns[0].AlsoBy = []string{other(side)}
-	e.Conns[0].Views = []record.View{{Capture: other(side), Class: "open", Cause: "still-open", By: record.Unknown,
+	e.Conns[0].Views = []record.View{{Capture: other(side), Class: "open", Cause: "still-open", By: record.Unknown, FirstEnd: "none",
 		Why: "the path was cut: this side's wire shows an idle connection"}}
 	return e
 }

@@ -3,7 +3,7 @@
 // Lab runs real Go programs over the real kernel and records what they were
 // told, beside what was on the wire.
 //
-//	go run ./internal/lab [-run REGEXP] [-out DIR] [-j N] [-list] [-v] [-selection]
+//	go run ./internal/lab [-run REGEXP] [-out DIR] [-j N] [-list] [-v] [-keep] [-selection]
 //
 // It needs root (network namespaces, packet sockets), Linux, and the commands
 // ip, nft, ss and tcpdump. See README.md in its directory.
@@ -43,6 +43,7 @@ type options struct {
 	jobs      int
 	list      bool
 	verbose   bool
+	keep      bool
 	selection bool
 }
 
@@ -54,6 +55,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	fs.IntVar(&o.jobs, "j", 8, "scenarios at a time (most of a scenario is waiting)")
 	fs.BoolVar(&o.list, "list", false, "list the scenarios and exit")
 	fs.BoolVar(&o.verbose, "v", false, "print every scenario, not only those that fail")
+	fs.BoolVar(&o.keep, "keep", false, "leave the namespaces for a look (the next run removes them)")
 	fs.BoolVar(&o.selection, "selection", false, "only the scenarios that testdata/lab holds")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -125,7 +127,7 @@ func runAll(ctx context.Context, list []Scenario, o options, stdout io.Writer) (
 		wg.Go(func() {
 			defer func() { <-slots }()
 			start := time.Now()
-			err := execute(ctx, s, fmt.Sprintf("%d-%d", os.Getpid(), i), filepath.Join(o.out, s.Name))
+			err := execute(ctx, s, fmt.Sprintf("%d-%d", os.Getpid(), i), filepath.Join(o.out, s.Name), o.keep)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

@@ -33,11 +33,16 @@ type L struct {
 	keep  []any // sockets must not fall to a finalizer, which would close them
 }
 
+func newRole(c config, out io.Writer) *L {
+	l := &L{config: c, out: json.NewEncoder(out), steps: map[string]bool{}}
+	l.cond = sync.NewCond(&l.mu)
+	return l
+}
+
 // runRole is the life of a re-executed program: it runs its side of the
 // scenario, then stays, sockets and all, until the orchestrator hangs up.
 func runRole(c config, in io.Reader, out io.Writer) int {
-	l := &L{config: c, out: json.NewEncoder(out), steps: map[string]bool{}}
-	l.cond = sync.NewCond(&l.mu)
+	l := newRole(c, out)
 	s, ok := find(catalogue(), c.Scenario)
 	if !ok {
 		fmt.Fprintln(os.Stderr, "lab: no such scenario:", c.Scenario)

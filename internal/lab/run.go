@@ -30,8 +30,9 @@ type run struct {
 	stopped  bool // what programs say from now on is our own doing
 }
 
-// execute runs one scenario and writes its recording to dir.
-func execute(ctx context.Context, s Scenario, id, dir string) (err error) {
+// execute runs one scenario and writes its recording to dir. With keep its
+// namespaces stay.
+func execute(ctx context.Context, s Scenario, id, dir string, keep bool) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
 	r := &run{s: s, dir: dir, children: map[string]*child{}, captures: map[string]*capture{}}
@@ -43,7 +44,9 @@ func execute(ctx context.Context, s Scenario, id, dir string) (err error) {
 	if r.ns, err = build(s.Place, id); err != nil {
 		return err
 	}
-	defer r.ns.remove()
+	if !keep {
+		defer r.ns.remove()
+	}
 	r.n = newNetwork(ctx, r)
 	defer r.n.close()
 	defer r.stopChildren()

@@ -3,7 +3,7 @@
 package main
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"hangup/internal/lab/record"
@@ -40,6 +40,8 @@ type Scenario struct {
 	Places []Place
 	Adjust func(*Scenario) // what a variation changes, the truth included
 	first  bool            // at the first of Places
+	// firstProbe: with the first of Probes.
+	firstProbe bool
 }
 
 // Sysctl is a key set in the namespace of a role before the start.
@@ -65,7 +67,7 @@ func expand(s Scenario) []Scenario {
 		v := s
 		v.Probes, v.Places = nil, nil
 		v.Probe, v.Place = probe, place
-		v.first = place == s.Places[0]
+		v.first, v.firstProbe = place == s.Places[0], probe == s.Probes[0]
 		v.Base = s.Name
 		v.Name = s.Name
 		if probe != "" {
@@ -176,10 +178,3 @@ func tcpSysctl(role string, kv ...string) []Sysctl {
 	}
 	return list
 }
-
-// sideName makes "by-client" and "by-server" names.
-func sideName(format, side string) string { return fmt.Sprintf(format, side) }
-
-// selected says which variations are committed: every probe at the first
-// place, and what the scenario marks itself.
-func (s Scenario) selected() bool { return s.first }

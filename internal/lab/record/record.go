@@ -120,12 +120,16 @@ type Conn struct {
 }
 
 // View overrides the truth for one capture: what can be said at best from
-// that file alone.
+// that file alone. Empty fields are as in Conn; a view with nothing but Why
+// means that the file does not show the connection at all.
 type View struct {
 	Capture string   `json:"capture"` // client, server or router
 	Class   string   `json:"class,omitempty"`
 	Cause   string   `json:"cause,omitempty"`
 	By      string   `json:"by,omitempty"`
 	Also    []string `json:"also,omitempty"`
-	Why     string   `json:"why"`
+
+	FirstEnd string `json:"first_end,omitempty"` // as in Conn
+	Flag     string `json:"flag,omitempty"`
+	Why      string `json:"why"`
 }
