@@ -57,7 +57,7 @@ func owner(r record.Recording, call record.Call, side assembler.Side, a *classif
 		if !sameAddr(call.Local, c.End(side)) || !sameAddr(call.Remote, c.End(side.Peer())) {
 			continue
 		}
-		if best < 0 || had == 0 || c.First.Time <= had+int64(1e6) {
+		if best < 0 || had == 0 || c.First.Time <= had {
 			best = i
 		}
 	}
@@ -164,7 +164,7 @@ func token(call record.Call) string {
 // packet here, from a socket that the outcome takes for alive.
 func (m *matcher) unseen(out classify.Outcome) bool {
 	alive := len(out.Write) > 0 && (out.Write[0].Error == "nil" || out.Write[0].Error == "blocked")
-	return alive && (m.last.End == 0 || m.last.End > m.c.Last.Time)
+	return alive && (m.last.End == 0 || m.last.End+int64(1e6) > m.c.Last.Time)
 }
 
 // strict reports whether the call began when no packet came to this
@@ -234,6 +234,9 @@ func (m *matcher) write(p *progress, out classify.Outcome, call record.Call) str
 // timer reports whether the outcome is a timer's, which only something
 // written and not answered starts.
 func timer(out classify.Outcome) bool {
+	if len(out.Write) == 0 {
+		return false
+	}
 	switch out.Write[0].Error {
 	case "nil", "blocked", "EPIPE", "ECONNRESET", "ECONNABORTED", "ErrClosed":
 		return false

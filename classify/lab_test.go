@@ -209,7 +209,7 @@ func (b *scoreboard) calls(t *testing.T, label string, r record.Recording, i int
 		case m.branch(out):
 			b.branches++
 			b.outcomes.count(true)
-		case m.unseen(out) && explained(r, recorded[0], side, whose, views):
+		case m.unseen(out) && (r.Expect.OffWire != "" || explained(r, recorded[0], side, whose, views)):
 			b.elsewhere = append(b.elsewhere, fmt.Sprintf("%s, %v: %s", label, side, why))
 		default:
 			b.outcomes.count(false)

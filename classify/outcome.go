@@ -26,9 +26,9 @@ func Outcomes(c *assembler.Conn, v Verdict, env Env) [2]Outcome {
 		case connected(c, side):
 			out[side] = connectedOutcome(c, v, env, side)
 		case side == assembler.Client:
-			out[side] = dialOutcome(c, env)
+			out[side] = dialOutcome(c, v, env)
 		default:
-			out[side] = acceptOutcome(c, env)
+			out[side] = acceptOutcome(c)
 		}
 	}
 	return out
@@ -57,9 +57,7 @@ func connectedOutcome(c *assembler.Conn, v Verdict, env Env, side assembler.Side
 	}
 	h.blockedWrite(s, &out)
 	h.opening(s, &out)
-	if !s.closed {
-		out.Unread = uint64(h.x.UnreadHint(h.o))
-	}
+	out.Unread = uint64(h.unread(s))
 	out.Note = strings.Join(h.notes(s), "; ")
 	return out
 }
@@ -115,6 +113,9 @@ func (h *history) readings(usual choice) []reading {
 	}
 	for i, f := range flips {
 		for _, g := range flips[i+1:] {
+			if f.alone || g.alone {
+				continue
+			}
 			ch := usual
 			f.apply(&ch)
 			g.apply(&ch)
@@ -122,6 +123,32 @@ func (h *history) readings(usual choice) []reading {
 		}
 	}
 	return rs
+}
+
+// atOnce is how long (ns) before a RST payload may come so that they can be
+// said to come at once: a reader that waits for it is told of the payload
+// first, and of the RST next.
+const atOnce = 10 * milli
+
+// unread is the payload that Read returns before the error, as far as that
+// shows: what came together with the RST, which proves by its number that the
+// kernel had it (tcp_reset leaves the receive queue alone), or what keeps the
+// window shut. What else waited to be read shows nowhere.
+func (h *history) unread(s socket) uint32 {
+	if s.closed {
+		return 0
+	}
+	if h.x.ZeroWindow.Pending() {
+		return h.x.UnreadHint(h.o)
+	}
+	r, data := h.struck, &h.o.Data
+	if r == nil || h.finTaken || !data.Seen() || r.Time-data.First.Time > atOnce {
+		return 0
+	}
+	if n := r.Seq - data.Seq; uint64(n) <= h.x.SinceData {
+		return n
+	}
+	return 0
 }
 
 // blockedWrite adds that a Write which the error met in its middle reports
@@ -139,9 +166,6 @@ func (h *history) blockedWrite(s socket, out *Outcome) {
 // opening adds Dial and Accept.
 func (h *history) opening(s socket, out *Outcome) {
 	if h.side == assembler.Client || h.c.SimulOpen {
-		if !h.c.RoleKnown {
-			return
-		}
 		out.Dial = h.w.dial(tokenNil)
 		if h.raced() {
 			out.If = append(out.If, Condition{When: "if the RST came before Dial had returned",
@@ -212,6 +236,8 @@ func (h *history) notes(s socket) []string {
 	add(h.far != nil, "nothing had answered the peer for so long that its RST hardly arrived")
 	add(h.forged != nil, "the RST in its name did not come from its socket")
 	add(h.struck != nil && h.ownFIN && s.closed, "it had closed before the RST came: nobody was told of it")
+	add(h.struck != nil && !s.closed && !h.finTaken && h.x.SinceData > 0 && h.unread(s) == 0,
+		"what it had not read yet is read before the error: how much does not show")
 	add(h.soft != noError, "the ICMP error shows only when the kernel gives up; an acknowledgment before that clears it")
 	add(h.multipath && s.done, "MPTCP: what is written now is acknowledged and lost")
 	add(h.full(s), "a Write with a deadline returns i/o timeout")

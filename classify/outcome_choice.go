@@ -121,6 +121,7 @@ func (h *history) peerDied() bool {
 type flip struct {
 	when  string
 	apply func(*choice)
+	alone bool // too remote to be combined with others
 }
 
 // open lists what the packets leave open, likeliest first.
@@ -128,7 +129,9 @@ func (h *history) open(usual choice) []flip {
 	var fs []flip
 	add := func(ok bool, when string, apply func(*choice)) {
 		if ok {
-			fs = append(fs, flip{when, apply})
+			var ch choice
+			apply(&ch)
+			fs = append(fs, flip{when, apply, ch.local != noError})
 		}
 	}
 	add(h.ownFIN && !h.half && !h.shut, "it was CloseWrite, not Close", func(ch *choice) { ch.half = true })
@@ -188,6 +191,7 @@ func (h *history) openSilence(usual choice, add func(bool, string, func(*choice)
 	gaveUp := func(err Token) func(*choice) {
 		return func(ch *choice) { ch.gaveUp, ch.local = true, err }
 	}
+	add(usual.full, "TCP_USER_TIMEOUT ran out, which counts answered window probes too", gaveUp(noError))
 	if h.tries == nil {
 		add(true, "the peer has vanished since, and it gave up", gaveUp(noError))
 		add(true, "the next hop has stopped answering ARP or neighbour discovery since, and it gave up", gaveUp(eHOSTUNREACH))

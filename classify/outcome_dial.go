@@ -26,11 +26,19 @@ func connected(c *assembler.Conn, side assembler.Side) bool {
 	return ordinary(cl) > 0 && sv.Resets == 0 && !cl.SYN.Seen() || established(c)
 }
 
-// established: a capture that shows no handshake shows a connection, unless
-// the RSTs are all it shows.
+// established: a capture that shows no handshake shows a connection, be it by
+// its last RST alone; not so a RST that answers a SYN, which has ACK and the
+// number 0 (RFC 9293 3.10.7.1).
 func established(c *assembler.Conn) bool {
-	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
-	return c.Partial&assembler.NoStart != 0 && !cl.SYN.Seen() && !sv.SYNACK.Seen() && ordinary(cl)+ordinary(sv) > 0
+	if c.Partial&assembler.NoStart == 0 || c.End(assembler.Client).SYN.Seen() || c.End(assembler.Server).SYNACK.Seen() {
+		return false
+	}
+	for _, r := range c.KeptResets() {
+		if r.Flags.Has(capture.ACK) && r.Seq == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // unqueued reports whether the listener never made a socket of the completed
@@ -57,7 +65,7 @@ func unqueued(c *assembler.Conn) bool {
 }
 
 // acceptOutcome is that of a server whose program never got the connection.
-func acceptOutcome(c *assembler.Conn, env Env) Outcome {
+func acceptOutcome(c *assembler.Conn) Outcome {
 	sv := c.End(assembler.Server)
 	w := wording{sv.AddrPort(), c.End(assembler.Client).AddrPort()}
 	out := Outcome{Read: []Call{}, Write: []Call{}}
@@ -82,15 +90,15 @@ func acceptOutcome(c *assembler.Conn, env Env) Outcome {
 }
 
 // dialOutcome is that of a client whose connection was never established.
-func dialOutcome(c *assembler.Conn, env Env) Outcome {
-	d := dialing{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server)}
+func dialOutcome(c *assembler.Conn, v Verdict, env Env) Outcome {
+	d := dialing{c: c, v: v, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server)}
 	d.w = wording{d.cl.AddrPort(), d.sv.AddrPort()}
 	out := Outcome{Read: []Call{}, Write: []Call{}}
 	switch {
-	case !d.cl.SYN.Seen() && d.cl.Packets == 0:
-		out.Note = "its packets are not in the capture: whether it dialled is unknown"
 	case d.refused():
 		out.Dial = d.w.dial(eCONNREFUSED)
+	case !d.cl.SYN.Seen() && d.cl.Packets == 0:
+		out.Note = "its packets are not in the capture: whether it dialled is unknown"
 	case d.rejected() != noError:
 		out.Dial = d.w.dial(d.rejected())
 	case d.cl.Resets > 0 && d.sv.SYNACK.Seen():
@@ -106,6 +114,7 @@ func dialOutcome(c *assembler.Conn, env Env) Outcome {
 // dialing is a SYN_SENT socket and what the capture shows of it.
 type dialing struct {
 	c      *assembler.Conn
+	v      Verdict
 	env    Env
 	cl, sv *assembler.End
 	w      wording
@@ -113,11 +122,13 @@ type dialing struct {
 
 // refused: a RST that acknowledges the SYN ends the dial
 // (tcp_rcv_synsent_state_process, tcp_reset in SYN_SENT), if it arrived: a
-// kernel that goes on sending the SYN did not get it.
+// kernel that goes on sending the SYN did not get it. Where the capture lacks
+// the SYN, a RST+ACK with number 0 can only answer one (RFC 9293 3.10.7.1).
 func (d *dialing) refused() bool {
 	for i := range d.c.KeptResets() {
 		r := &d.c.Resets[i]
-		if r.Side == assembler.Server && r.Fit == assembler.FitSYN && r.Time >= d.cl.SYN.Last.Time {
+		unseen := !d.cl.SYN.Seen() && r.Flags.Has(capture.ACK) && r.Seq == 0 && r.Window == 0
+		if r.Side == assembler.Server && (r.Fit == assembler.FitSYN || unseen) && r.Time >= d.cl.SYN.Last.Time {
 			return true
 		}
 	}
@@ -178,15 +189,15 @@ func (d *dialing) unanswered(out *Outcome) {
 
 // waiting: nothing came back that the socket took.
 func (d *dialing) waiting(out *Outcome) {
-	if d.env.Truncated || d.env.End-d.cl.SYN.Last.Time <= settle(&d.cl.SYN) {
+	over := !d.env.Truncated && d.env.End-d.cl.SYN.Last.Time > settle(&d.cl.SYN)
+	switch {
+	case d.scheduleOver():
+		d.givenUp(out, eTIMEDOUT, over)
+	case over || d.v.Class == TimedOut:
+		d.givenUp(out, tokenDeadline, over)
+	default:
 		d.givenUp(out, tokenBlocked, false)
-		return
 	}
-	if d.scheduleOver() {
-		d.givenUp(out, eTIMEDOUT, true)
-		return
-	}
-	d.givenUp(out, tokenDeadline, true)
 }
 
 // defaultSYNs are the tries of a kernel with default settings: 6 retries, and

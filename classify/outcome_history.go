@@ -36,6 +36,7 @@ type history struct {
 
 	struck  *assembler.Reset // RST from the peer's address that it took
 	missed  *assembler.Reset // ... that came to nothing, as it goes on
+	nmissed int
 	far     *assembler.Reset // ... that most likely found the same way barred as all before it
 	subflow *assembler.Reset // the same on an MPTCP subflow, which is no end by itself
 
@@ -106,6 +107,7 @@ func (h *history) peerResets() {
 		case r.Side == h.side || !h.fits(r):
 		case h.aliveAfter(r.Time):
 			h.missed = r
+			h.nmissed++
 		case h.multipath && !h.o.FastClose.Seen():
 			h.subflow = r
 			return
@@ -134,12 +136,12 @@ func (h *history) fits(r *assembler.Reset) bool {
 	return r.Fit.TakesEffect()
 }
 
-// barred reports whether the RST ends a series of tries that the endpoint
-// never answered, as a prober's last word does: the way to it is cut, or it
-// is gone, and the RST will have fared no better.
+// barred reports whether the RST is likely to have been lost like what came
+// before it: other RSTs, to a firewall of the endpoint's own, or a series of
+// tries that the endpoint never answered, whose last word it is.
 func (h *history) barred(r *assembler.Reset) bool {
 	if !r.Flags.Has(capture.ACK) {
-		return false // answers a packet of the endpoint's
+		return h.nmissed > 1
 	}
 	for _, t := range [...]*assembler.Tries{&h.o.Data, &h.o.Probe, &h.o.WProb} {
 		if t.Pending() && (t.Count > 1 || t == &h.o.Probe) && h.x.Last.Time < t.First.Time {
@@ -189,10 +191,15 @@ func (h *history) fins() {
 	if h.multipath && h.o.DataFIN.Seen() {
 		h.finTaken = true // DATA_FIN: mptcp_check_data_fin does what tcp_fin does
 		own := h.ownEnd()
-		h.finBefore = !own.Seen() || h.o.DataFIN.Time < own.Time
+		h.finBefore = own.Seen() && h.o.DataFIN.Time < own.Time
 		return
 	}
 	if !fin.Seen() {
+		// An acknowledgment that moves by one is that of a FIN which the
+		// capture missed.
+		own := h.ownEnd()
+		h.finTaken = h.x.AckStep == 1 && (h.o.Lost > 0 || h.o.Packets == 0)
+		h.finBefore = h.finTaken && own.Seen() && h.x.LastAckStep.Time <= own.Time
 		return
 	}
 	h.finBefore = h.x.FINSawPeer || h.ownRST != nil && h.ownRST.Ack == fin.Seq+1
@@ -259,6 +266,9 @@ func (h *history) silence() {
 	if h.struck != nil || h.o.Packets == 0 {
 		return
 	}
+	if h.x.Deaf.Count > 1 && h.x.Deaf.Last.Time >= h.x.LastData.Time {
+		h.tries = &h.x.Deaf // answered, but not in its eyes
+	}
 	for _, t := range [...]*assembler.Tries{&h.x.Data, &h.x.FIN, &h.x.Probe, &h.x.WProb} {
 		if t.Pending() && (h.tries == nil || t.Last.Time > h.tries.Last.Time) {
 			h.tries = t
@@ -276,8 +286,10 @@ func (h *history) silence() {
 		return
 	}
 	// The RST of a host that had the socket, and has it no longer, proves
-	// that it did not wait for ever.
-	h.stopped = h.bareRST != nil || !h.env.Truncated && end-h.tries.Last.Time > settle(h.tries)
+	// that it did not wait for ever. A single try proves nothing: every
+	// kernel makes a second one, so the capture misses something.
+	h.stopped = h.bareRST != nil ||
+		h.tries.Count > 1 && !h.env.Truncated && end-h.tries.Last.Time > settle(h.tries)
 	h.softError()
 }
 
