@@ -394,6 +394,7 @@ type Conn struct {
 
 	key       tuple
 	clientIsA bool
+	before    int64 // time of the packet before
 	next      int32 // other connections of the same tuple, newest first
 	zeek      zeekConn
 }

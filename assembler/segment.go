@@ -117,10 +117,11 @@ func (c *Conn) settleRoles(from Side, p *capture.Packet) Side {
 // arrive counts the packet and notes what the capture says of its quality.
 func (c *Conn) arrive(e *End, at Stamp, p *capture.Packet) Notes {
 	var notes Notes
-	if c.Last.Time > at.Time {
+	if c.before > at.Time {
 		notes = NoteTimeBackwards
-		c.mark(at, c.sideOf(e), TimeBackwards, clamp32((c.Last.Time-at.Time)/1000))
+		c.mark(at, c.sideOf(e), TimeBackwards, clamp32((c.before-at.Time)/1000))
 	}
+	c.before = at.Time
 	if p.Traits&(capture.SnapCut|capture.HeaderCut) != 0 && (p.CapLen < p.Len || p.Has(capture.HeaderCut)) {
 		c.Partial |= Snaplen
 	}
@@ -259,7 +260,8 @@ func (t *Tries) again(at Stamp, idle int64, seq, n uint32) {
 // ack applies the acknowledgment number (RFC 9293 3.10.7.4, fifth check).
 func (c *Conn) ack(from Side, p *capture.Packet, at Stamp) Notes {
 	e, o := &c.Ends[from], &c.Ends[from.Peer()]
-	if o.Started && !seqLEQ(p.Ack, o.SndNxt) {
+	missing := !o.Started || !seqLEQ(p.Ack, o.SndNxt) // the capture lacks what this acknowledges
+	if o.Started && missing {
 		if lost := e.Started && p.Seq == e.SndNxt && p.Ack != 0; !near(p.Ack, o.SndNxt) && !lost {
 			return 0 // acknowledges nothing of this connection
 		}
@@ -279,7 +281,7 @@ func (c *Conn) ack(from Side, p *capture.Packet, at Stamp) Notes {
 	}
 	if fresh {
 		if e.FIN.Seen() {
-			c.pastFIN(e, o, p, at)
+			c.pastFIN(e, o, p, at, missing)
 		}
 		if o.AckSeen {
 			e.AckStep, e.LastAckStep = p.Ack-o.SndUna, at
@@ -354,12 +356,15 @@ const challengeWait = 2e9
 
 // pastFIN counts what a half-closed socket goes on to accept. A fully closed
 // one answers data with RST instead (tcp_rcv_state_process, FIN_WAIT states).
-func (c *Conn) pastFIN(e, o *End, p *capture.Packet, at Stamp) {
+//
+// A single sequence number that was not captured is more likely the peer's
+// FIN than a byte.
+func (c *Conn) pastFIN(e, o *End, p *capture.Packet, at Stamp, missing bool) {
 	top := p.Ack
 	if o.FIN.Seen() && seqLT(o.FIN.Seq, top) {
 		top = o.FIN.Seq
 	}
-	if !e.finAcked || !seqLT(e.finAck, top) {
+	if !e.finAcked || !seqLT(e.finAck, top) || missing && top == e.finAck+1 {
 		return
 	}
 	if !e.FirstPastFIN.Seen() {

@@ -105,8 +105,26 @@ func (p *proof) fin(s assembler.Side) {
 		if f := p.v.c.End(s.Peer()).FIN; f.First != a {
 			p.add(a, s.Peer(), "acknowledges the FIN")
 		}
-	} else {
+	} else if !p.v.partial(assembler.OneWay) && e.AckStep != 1 {
 		p.pause(e.FIN.Last.Time, "nothing acknowledges it")
+	}
+}
+
+// unseen shows the acknowledgment of a FIN that the capture lacks.
+func (p *proof) unseen() {
+	s, ok := p.v.firstFIN()
+	if !ok {
+		return
+	}
+	if e := p.v.c.End(s); e.AckStep == 1 {
+		p.add(e.LastAckStep, s, "acknowledges one sequence number more, without payload: the %s's FIN, which was not captured", s.Peer())
+	}
+}
+
+// farewells shows the alerts by which TLS ended before TCP did.
+func (p *proof) farewells() {
+	if s, ok := p.v.notified(); ok {
+		p.add(p.v.c.End(s).LastData, s, "a TLS alert ends its session, most likely close_notify")
 	}
 }
 

@@ -50,8 +50,14 @@ func (v *view) evidence(out *Verdict) []Evidence {
 	case OrderlyClose, SimultaneousClose, HalfClose, FinWait2Expired, WriteAfterClose, CloseWaitLeak:
 		p.fins()
 		p.late()
-		if out.Cause == WriteAfterClose {
+		switch {
+		case out.Cause == WriteAfterClose:
 			p.crossed()
+		case out.is("unseen-fin"):
+			p.unseen()
+		case out.Cause == OrderlyClose:
+			p.farewells()
+			p.mptcp()
 		}
 		p.reset()
 		if out.Class == HalfOpen {

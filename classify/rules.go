@@ -96,6 +96,12 @@ func (v *Verdict) Rule() *Rule {
 	return nil
 }
 
+// is reports whether the rule of that name decided.
+func (v *Verdict) is(rule string) bool {
+	r := v.Rule()
+	return r != nil && r.Name == rule
+}
+
 func (v *Verdict) addAlt(a Alternative) {
 	if a.Cause == v.Cause || int(v.NAlt) == len(v.Alt) {
 		return
@@ -126,6 +132,9 @@ func (v *view) firstEnd(out *Verdict) FirstEnd {
 	var f FirstEnd
 	if m := v.rejection(); m != nil && out.Cause == ICMPRejected {
 		return FirstEnd{Stamp: m.Last, Side: m.Side.Peer(), Flag: FlagICMP, Network: out.By == ByNetwork}
+	}
+	if out.is("mptcp-close") {
+		return v.firstDataFIN()
 	}
 	if s, ok := v.firstFIN(); ok {
 		f = FirstEnd{Stamp: v.c.End(s).FIN.First, Side: s, Flag: FlagFIN}

@@ -29,11 +29,16 @@ func multipathClose(v *view) (finding, bool) {
 	if !v.c.MPTCP || !a.Seen() || !b.Seen() || v.cl.FastClose.Seen() || v.sv.FastClose.Seen() {
 		return finding{}, false
 	}
-	first := assembler.Client
-	if b.Time < a.Time {
-		first = assembler.Server
+	return finding{Graceful, BySide(v.firstDataFIN().Side), Likely, nil}, true
+}
+
+// firstDataFIN is the first DATA_FIN of an MPTCP connection in which both are.
+func (v *view) firstDataFIN() FirstEnd {
+	s := assembler.Client
+	if v.sv.DataFIN.Time < v.cl.DataFIN.Time {
+		s = assembler.Server
 	}
-	return finding{Graceful, BySide(first), Likely, nil}, true
+	return FirstEnd{Stamp: v.c.End(s).DataFIN, Side: s, Flag: FlagFIN}
 }
 
 // unseenFIN: one FIN is not in the capture, but its acknowledgment is: a
@@ -50,7 +55,10 @@ func unseenFIN(v *view) (finding, bool) {
 	f := finding{Graceful, BySide(s), Possible, []Alternative{{CloseWaitLeak, WhyCaptureGap}}}
 	if shown.LastAckStep.Time <= shown.FIN.First.Time {
 		f.by = BySide(s.Peer())
-		f.alts[0] = Alternative{StillOpen, WhyCaptureGap}
+		f.alts[0].Cause = StillOpen
+	}
+	if v.partial(assembler.OneWay) {
+		f.alts[0].Why = WhyOneWay
 	}
 	return f, true
 }
@@ -165,8 +173,12 @@ func stillOpen(v *view) (finding, bool) {
 			f.alts = []Alternative{{OrderlyClose, WhyOneWay}}
 		}
 	}
-	if v.c.NResets > 0 {
-		f.confidence = Possible
+	for _, r := range v.c.KeptResets() {
+		if !weighable(v.c, &r) {
+			f.confidence = Possible
+			f.alts = append(f.alts, Alternative{AbortiveClose, WhyUnweighed})
+			break
+		}
 	}
 	return f, true
 }

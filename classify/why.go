@@ -25,6 +25,7 @@ const (
 	WhyProgramGaveUp
 	WhyShortFinWait
 	WhyLateAbort
+	WhyUnweighed
 	numWhys
 )
 
@@ -32,7 +33,7 @@ var whyTexts = [numWhys]string{
 	WhyFirewallReset:    "a firewall that rejects with a TCP reset sends the same packet",
 	WhyMaybeTrying:      "the capture ends before the next try was due, so the sender may still be trying",
 	WhyMaybeGaveUp:      "the capture ends before the next try was due, so the sender may just have given up",
-	WhyUnreadUnknown:    "the peer's last bytes were acknowledged and never answered: they may have been unread, which makes Close send a reset too",
+	WhyUnreadUnknown:    "some of what it had received may still have been unread, which makes Close send a reset too; the packets look the same",
 	WhyReadUnknown:      "the acknowledged bytes may have been read before an abort by choice (SetLinger(0)); the packets look the same",
 	WhyListenerUnknown:  "the server had not sent anything yet: the connection may still have waited in the queue of a listener that was closed",
 	WhyMiddleboxExpired: "a NAT or load balancer whose entry had expired answers in the endpoint's name with the same packet",
@@ -49,6 +50,7 @@ var whyTexts = [numWhys]string{
 	WhyProgramGaveUp:    "the program may have given up by a deadline of its own",
 	WhyShortFinWait:     "the wait was shorter than Linux's default of 60 s, so the socket may have been gone for another reason",
 	WhyLateAbort:        "the RST may be the answer to a packet that the capture does not show",
+	WhyUnweighed:        "too little of the connection was captured to tell whether the RST was taken or dropped",
 }
 
 func (w Why) String() string { return whyTexts[w] }
