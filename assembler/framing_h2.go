@@ -21,6 +21,7 @@ const (
 	wRSTCode
 	wFrame // stream of the current frame
 	wFrameLen
+	wEnded // stream of the last END_STREAM
 )
 
 const (
@@ -93,6 +94,7 @@ func (f *Framing) frame(b byte) {
 	case frameData:
 		if flags&frameEndStream != 0 && stream&1 == 1 {
 			f.count(nEnded)
+			f.w[wEnded] = stream
 		}
 	case frameRSTStream, frameGoAway:
 		f.flags |= framingLook
@@ -122,6 +124,9 @@ func (f *Framing) endFrame() {
 	case framePing:
 		f.count(nPing)
 	case frameRSTStream:
+		if f.w[wFrame] == f.w[wEnded] {
+			break
+		}
 		f.count(nReset)
 		if looked && f.have == 4 {
 			f.w[wRSTStream], f.w[wRSTCode] = f.w[wFrame], uint32(f.acc)
@@ -146,7 +151,7 @@ type H2State struct {
 	MaxStream uint32 // highest odd stream with a HEADERS frame
 	Opened    uint16 // odd streams with a HEADERS frame
 	Ended     uint16 // frames with END_STREAM on odd streams
-	Resets    uint16 // RST_STREAM frames
+	Resets    uint16 // RST_STREAM frames, those straight behind the stream's own END_STREAM left out: they only stop the other direction
 	RSTStream uint32 // stream of the last one
 	RSTCode   uint32 // its error code
 	GoAways   uint16 // GOAWAY frames

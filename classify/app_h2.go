@@ -38,24 +38,30 @@ func (a *appView) http2Client(own, peer *assembler.H2State) *AppOutcome {
 		return says(http2Name, tokenOther, "http2: Transport received GOAWAY from server ErrCode:"+h2Code(peer.ErrCode),
 			"for the connection's first request, if it was open; later ones the server had not taken were sent again")
 	case peer.Resets > 0:
-		return says(http2Name, tokenStream, fmt.Sprintf("stream error: stream ID %d; %s; received from peer", peer.RSTStream, h2Code(peer.RSTCode)),
-			resetNote(peer))
+		return resetStream(peer)
 	}
 	return nil
 }
 
-// resetNote: which RST_STREAM do more, or less, than to fail their request
-// (http2canRetryError; handleResponse after END_STREAM).
-func resetNote(peer *assembler.H2State) string {
+// resetStream: the server reset requests. http.Transport repeats some
+// (http2canRetryError).
+func resetStream(peer *assembler.H2State) *AppOutcome {
+	text := fmt.Sprintf("stream error: stream ID %d; %s; received from peer", peer.RSTStream, h2Code(peer.RSTCode))
 	note := fmt.Sprintf("the server reset %d of the requests' streams; this is the last", peer.Resets)
-	switch peer.RSTCode {
-	case 0:
-		return note + "; NO_ERROR behind a complete response only stops the upload"
-	case 1, 7:
-		return note + "; http.Transport sent the request again, if it had no body or a GetBody"
+	switch {
+	case harmless(peer.RSTCode):
+		return nil
+	case peer.RSTCode == 1 || peer.RSTCode == 7:
+		return says(http2Name, tokenNil, "", note+", which http.Transport sent again; if it had a body and no GetBody, the error is `http2: Transport: cannot retry err ["+
+			text+"] after Request.Body was written; define Request.GetBody to avoid this error`")
 	}
-	return note
+	return says(http2Name, tokenStream, text, note)
 }
+
+// harmless reports whether a server's RST_STREAM with this code most likely
+// followed a complete response: NO_ERROR stops the upload (RFC 9113 8.1),
+// STREAM_CLOSED answers more of it.
+func harmless(code uint32) bool { return code == 0 || code == 5 }
 
 // http2Cut: the connection ended under open streams
 // (http2clientConnReadLoop.cleanup).
@@ -74,6 +80,7 @@ func (a *appView) http2Cut(own, peer *assembler.H2State) *AppOutcome {
 	note := fmt.Sprintf("%d open streams", openStreams(own, peer))
 	if a.end != endEOF {
 		call := a.socketError()
+		note += "; `unexpected EOF` if the socket's one error met the writer of an acknowledgment or a request first"
 		return says(http2Name, call.Error, call.Text, note)
 	}
 	if broken {
@@ -82,17 +89,17 @@ func (a *appView) http2Cut(own, peer *assembler.H2State) *AppOutcome {
 	return says(http2Name, tokenUnexpectedEOF, "unexpected EOF", a.gracefully(note))
 }
 
-// http2Server is what handlers meet when the client goes.
+// http2Server is what handlers meet when the client goes, or drops a request.
 func (a *appView) http2Server(client, own *assembler.H2State) *AppOutcome {
+	open := openStreams(client, own)
 	switch {
-	case a.end == endNone || a.end == endOwn:
-		return nil
-	case openStreams(client, own) > 0:
+	case open > 0 && a.end != endNone && a.end != endOwn:
 		return says(http2Name, tokenCanceled, "context canceled",
-			fmt.Sprintf("the contexts of %d requests; their Body and ResponseWriter return `client disconnected`", openStreams(client, own)))
+			fmt.Sprintf("the contexts of %d requests; their Body and ResponseWriter return `client disconnected`", open))
 	case client.Resets > 0:
-		return says(http2Name, tokenCanceled, "context canceled",
-			fmt.Sprintf("the client cancelled %d requests by RST_STREAM; the last with %s", client.Resets, h2Code(client.RSTCode)))
+		return says(http2Name, tokenCanceled, "context canceled", fmt.Sprintf(
+			"if a handler still ran: the client dropped %d requests by RST_STREAM; the last one's Body returns `stream error: stream ID %d; %s`, its ResponseWriter `http2: stream closed`, or `client disconnected` once the connection is gone",
+			client.Resets, client.RSTStream, h2Code(client.RSTCode)))
 	}
 	return nil
 }

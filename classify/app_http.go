@@ -212,7 +212,8 @@ func (a *appView) bodyCut(x *exchange) *AppOutcome {
 	note := "from the response's Body, " + cutBody(&x.res)
 	if x.uploading() {
 		o, others := a.uploadCut()
-		note += fmt.Sprintf("; the request's body was still on its way, and its failure may come first: `%s`, %s", o.Text, others)
+		note += fmt.Sprintf("; the request's body was still on its way, and its failure may come first: `%s`, %s; the Body then returns `%s` or `unexpected EOF`",
+			o.Text, others, a.w.read(tokenClosed).Text)
 	}
 	if x.res.Phase == assembler.HTTPTrailer {
 		return says(http1Name, tokenOther, trailerText(&x.res), a.gracefully(note))

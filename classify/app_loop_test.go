@@ -28,6 +28,7 @@ type tapped struct {
 	l    *loop
 	side assembler.Side
 	cut  int // cuts the next Write after so many bytes and closes; 0 is off
+	drop int // 1 lets one more Write through; what follows goes nowhere
 }
 
 // listen accepts connections, each the server's end of a loop of its own.
@@ -177,6 +178,13 @@ func (p *loop) rst(side assembler.Side) {
 	o.ResetAccepts = r.Stamp
 }
 
+// run calls f, which the connection's end will end, and gives its error and
+// what was noted.
+func (p *loop) run(f func() error) (*assembler.Conn, error) {
+	err := f()
+	return p.facts(), err
+}
+
 // facts is a copy of what was noted.
 func (p *loop) facts() *assembler.Conn {
 	p.mu.Lock()
@@ -186,6 +194,12 @@ func (p *loop) facts() *assembler.Conn {
 }
 
 func (t *tapped) Write(b []byte) (int, error) {
+	if t.drop > 0 {
+		if t.drop > 1 {
+			return len(b), nil
+		}
+		t.drop++
+	}
 	if n := t.cut; n > 0 {
 		t.cut = 0
 		t.Write(b[:n])

@@ -12,7 +12,8 @@ const tlsName = "tls"
 
 // tlsLateAlert reports whether payload behind the peer's FIN was a TLS alert
 // and nothing else: the last thing crypto/tls says in Close, to a peer whose
-// program has closed as well. The RST that it draws tells nobody anything.
+// program has closed as well. The RST that it draws tells nobody anything,
+// though it may be so quick that the FIN of this Close is never sent.
 func tlsLateAlert(c *assembler.Conn) bool {
 	for side := range c.Ends {
 		e := &c.Ends[side]
@@ -116,8 +117,14 @@ func (a *appView) tlsAlert() *AppOutcome {
 			"a sealed alert of the client's ended the handshake: its code does not show, bad certificate is what Go's clients send; other clients also unknown certificate authority or expired certificate; EOF if it was close_notify")
 	case a.sealedInHandshake(&own):
 		return a.tlsRefused(42)
+	case !a.certificateMissing():
+		return nil
+	case a.isTLSClient():
+		return says(tlsName, tokenAlert, remoteAlert(116),
+			"from Read, after a Handshake that returned nil: the server asked for a certificate, the client had none, and a sealed alert ended it; `EOF` if that was close_notify")
 	}
-	return nil
+	return says(tlsName, tokenOther, "tls: client didn't provide a certificate",
+		"if it required one: the client had none, and the server's sealed alert ended it; no error if that was close_notify")
 }
 
 func tlsIs13(c *assembler.Conn) bool { return tlsVersion(c) >= tls.VersionTLS13 }
@@ -127,14 +134,36 @@ func remoteAlert(code uint8) string {
 }
 
 // tlsRefused: the end sent the alert itself. Its own error says more than
-// the alert does, except for a client's certificate check.
+// the alert does, and some of it is not on the wire.
 func (a *appView) tlsRefused(code uint8) *AppOutcome {
-	certificate := code >= 42 && code <= 49 && code != 47
-	if certificate && a.isTLSClient() {
-		return says(tlsName, tokenCertificate, "tls: failed to verify certificate",
-			"most likely: it refused the handshake with an alert; the reason follows in the text (x509: ...) and is not on the wire")
+	const goesOn = "it refused the handshake itself, with the alert %q; the text goes on with the reason, which is not on the wire"
+	note := fmt.Sprintf(goesOn, tls.AlertError(code).Error())
+	client := a.isTLSClient()
+	switch {
+	case code >= 42 && code <= 48 && code != 47 && client:
+		return says(tlsName, tokenCertificate, "tls: failed to verify certificate: ", note)
+	case code == 70 && !client:
+		return says(tlsName, tokenOther, "tls: client offered only unsupported versions: ", note)
+	case code == 120 && !client:
+		return says(tlsName, tokenOther, "tls: client requested unsupported application protocols ", note)
 	}
-	return says(tlsName, tokenOther, "", fmt.Sprintf("it refused the handshake itself, with the alert %q; its own error names the reason", tls.AlertError(code).Error()))
+	return says(tlsName, tokenOther, "tls: ", note)
+}
+
+// sealedEmpty is the length of a TLS 1.3 client's Certificate message without
+// a certificate: header, context, list, inner type and tag (RFC 8446 4.4.2).
+const sealedEmpty = 4 + 1 + 3 + 1 + 16
+
+// certificateMissing reports whether a TLS 1.3 client was asked for a
+// certificate, had none, and the server's next words, if not close_notify,
+// were the alert that says so. By then the client's Handshake had returned nil.
+func (a *appView) certificateMissing() bool {
+	client, server := a.own, a.peer
+	if !a.isTLSClient() {
+		client, server = server, client
+	}
+	c, s := client.TLS(), server.TLS()
+	return tlsIs13(a.c) && c.FirstData == sealedEmpty && c.Data <= 3 && server.AtBoundary() && s.AlertLast(true)
 }
 
 // isTLSClient: the side that did not send the ServerHello.
@@ -230,7 +259,7 @@ func (a *appView) tlsGaveUp() *AppOutcome {
 	took := own.Time - a.x.FirstData.Time
 	switch {
 	case took > tlsPatience-second/10 && took < tlsPatience+second/2:
-		return says(tlsName, tokenDeadline, "net/http: TLS handshake timeout",
+		return says(tlsName, tokenOther, "net/http: TLS handshake timeout",
 			"if net/http with its default of 10 s gave up; `context deadline exceeded` if a deadline of the caller's did")
 	case took >= second:
 		return says(tlsName, tokenDeadline, "context deadline exceeded",
