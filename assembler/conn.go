@@ -46,7 +46,7 @@ func (s Stamp) Seen() bool { return s.Ref != 0 }
 // SYN, a SYN-ACK, a range of data, a FIN, a run of probes. Times are ns.
 type Tries struct {
 	First, Last Stamp
-	Prev        int64  // time of the try before Last; 0 if there was one try
+	Prev        int64  // time of the try before Last, for probes also one that was answered; 0 if there was none
 	Idle        int64  // silence on the whole connection before First; -1 if First opened it
 	Seq         uint32 // of the first try
 	Len         uint32 // payload bytes of the longest try

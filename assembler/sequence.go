@@ -77,10 +77,16 @@ func (c *Conn) probe(e, o *End, p *capture.Packet, at Stamp, idle int64) Notes {
 	} else {
 		e.KeepAlives++
 	}
-	if !run.Pending() {
-		*run = Tries{}
+	if run.Pending() {
+		run.again(at, idle, p.Seq, p.Len)
+		return note
 	}
+	prev := run.Last.Time
+	*run = Tries{}
 	run.again(at, idle, p.Seq, p.Len)
+	if gap := at.Time - prev; prev != 0 && idle > gap-gap/8 {
+		run.Prev = prev // nothing but the answer came between: one rhythm
+	}
 	return note
 }
 

@@ -2,7 +2,6 @@ package classify
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"hangup/assembler"
@@ -105,7 +104,7 @@ func (p *proof) fin(s assembler.Side) {
 		if f := p.v.c.End(s.Peer()).FIN; f.First != a {
 			p.add(a, s.Peer(), "acknowledges the FIN")
 		}
-	} else if !p.v.partial(assembler.OneWay) && e.AckStep != 1 {
+	} else if !p.v.partial(assembler.OneWay) && e.AckStep != 1 && p.v.rst == nil {
 		p.pause(e.FIN.Last.Time, "nothing acknowledges it")
 	}
 }
@@ -139,88 +138,9 @@ func (p *proof) pause(since int64, what string) {
 	p.lines = append(p.lines, Evidence{Stamp: assembler.Stamp{Time: p.v.env.End}, Network: true, What: text})
 }
 
-// reset shows the decisive RST, what it answers and what its header says.
-func (p *proof) reset() {
-	r := p.v.rst
-	if r == nil {
-		return
-	}
-	if r.Trigger != assembler.NoTrigger && bare(r) {
-		p.add(r.Answers, r.Side.Peer(), "%s", triggerNames[r.Trigger])
-	}
-	p.add(r.Stamp, r.Side, "%s", describeReset(p.v.c, r))
-	if r.SenderAfter.Seen() {
-		p.add(r.SenderAfter, r.Side, "sends on as if it had sent no RST")
-	}
-}
-
-var triggerNames = [...]string{
-	assembler.NoTrigger: "", assembler.ToSYN: "SYN", assembler.ToSYNACK: "SYN-ACK", assembler.ToData: "data",
-	assembler.ToFIN: "FIN", assembler.ToKeepAlive: "keep-alive probe", assembler.ToWinProbe: "window probe",
-	assembler.ToChallenge: "challenge ACK", assembler.ToACK: "ACK",
-}
-
-// describeReset says what a RST looks like and what that means.
-func describeReset(c *assembler.Conn, r *assembler.Reset) string {
-	var b strings.Builder
-	b.WriteString("RST")
-	if r.Flags.Has(capture.ACK) {
-		b.WriteString("+ACK")
-	}
-	fit := map[assembler.ResetFit]string{
-		assembler.FitExact: "seq = next expected", assembler.FitFIN: "seq of the FIN", assembler.FitSYN: "acknowledges the SYN",
-		assembler.FitUnknown: "seq cannot be checked", assembler.FitInWindow: "seq in window, but not the next expected",
-		assembler.FitOutside: "seq out of window", assembler.FitLate: "after the end", assembler.FitBadSYN: "acknowledges no SYN of the receiver's",
-	}
-	fmt.Fprintf(&b, ", %s, window %d", fit[r.Fit], r.Window)
-	if c.Timestamps() {
-		switch {
-		case !r.HasTS:
-			b.WriteString(", no timestamps")
-		case oddTimestamp(r):
-			b.WriteString(", TSval out of step")
-		default:
-			b.WriteString(", TSval in step")
-		}
-	}
-	e := c.End(r.Side)
-	if oddTTL(e, r) {
-		fmt.Fprintf(&b, ", TTL %d where the %s's other packets have %d", r.TTL, r.Side, e.TTLMin)
-	}
-	if oddIPID(e, r) {
-		fmt.Fprintf(&b, ", IP ID %d steps away from the series", r.IPIDDelta)
-	}
-	switch {
-	case forged(e, r):
-	case bare(r):
-		b.WriteString(": sent without a socket")
-	case r.Fit == assembler.FitSYN:
-		b.WriteString(": nobody listens, or a firewall rejects")
-	case live(c, r) && !r.Stateless:
-		b.WriteString(": sent by the live socket")
-	}
-	return b.String()
-}
-
-func forged(e *assembler.End, r *assembler.Reset) bool {
-	return oddTTL(e, r) || oddIPID(e, r) || oddTimestamp(r)
-}
-
-// unread shows what the aborter had acknowledged and not answered.
-func (p *proof) unread() {
-	r := p.v.rst
-	if r == nil {
-		return
-	}
-	if n := unanswered(r); n > 0 {
-		peer := p.v.c.End(r.Side.Peer())
-		p.add(peer.LastData, r.Side.Peer(), "last of %s that the %s acknowledged and never answered", plural(n, "byte"), r.Side)
-	}
-}
-
 // silence shows what was tried in vain, and for how long the capture goes on.
 func (p *proof) silence(what func(*assembler.End) *assembler.Tries, name string) {
-	e, t := p.v.silent(what, 1)
+	e, t := p.v.tried(what)
 	if e == nil {
 		return
 	}
@@ -239,6 +159,30 @@ func (p *proof) silence(what func(*assembler.End) *assembler.Tries, name string)
 
 const fewBytes = 1
 
+// sizes shows that small segments get through where large ones do not.
+func (p *proof) sizes() {
+	e, t := p.v.tried(dataOf)
+	if e == nil {
+		return
+	}
+	s := p.side(e)
+	o := p.v.c.End(s.Peer())
+	if o.Last.Time > t.First.Time {
+		p.add(o.Last, s.Peer(), "is still heard meanwhile")
+	}
+}
+
+// deaf shows data repeated although it was acknowledged.
+func (p *proof) deaf() {
+	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
+		if t := p.v.c.End(s).Deaf; t.Count > 1 {
+			p.add(p.v.c.End(s.Peer()).LastNewAck, s.Peer(), "acknowledges the data")
+			p.tries(&t, s, "data that was acknowledged before")
+			p.pause(t.Last.Time, "no further try")
+		}
+	}
+}
+
 // icmp shows the errors that routers sent.
 func (p *proof) icmp() {
 	for _, i := range p.v.c.KeptICMP() {
@@ -246,7 +190,11 @@ func (p *proof) icmp() {
 		if i.Count > 1 {
 			text += fmt.Sprintf(" (%d times)", i.Count)
 		}
-		p.lines = append(p.lines, Evidence{Stamp: i.Stamp, Side: i.Side.Peer(), Network: i.Router != p.v.c.End(i.Side.Peer()).Addr, What: text})
+		network := i.Router != p.v.c.End(i.Side.Peer()).Addr
+		p.lines = append(p.lines, Evidence{Stamp: i.Stamp, Side: i.Side.Peer(), Network: network, What: text})
+		if i.Count > 1 {
+			p.lines = append(p.lines, Evidence{Stamp: i.Last, Side: i.Side.Peer(), Network: network, What: "the last of these errors"})
+		}
 	}
 }
 
@@ -276,30 +224,6 @@ func (p *proof) late() {
 			p.add(e.FirstPastFIN, s, "acknowledges payload behind its own FIN: only its sending half is closed")
 		}
 	}
-}
-
-// crossed shows payload that was on its way when its receiver closed.
-func (p *proof) crossed() {
-	if p.v.rst == nil {
-		return
-	}
-	if w := p.v.receiver(); !w.LateData.Seen() && w.Data.Pending() {
-		p.add(w.Data.First, p.side(w), "%s, on the way when the %s closes", plural(uint64(w.Data.Len), "payload byte"), p.v.rst.Side)
-	}
-}
-
-// challenge shows the new SYN and what it drew.
-func (p *proof) challenge() {
-	c := p.v.c
-	if !c.Successor.Seen() {
-		return
-	}
-	s := assembler.Client
-	if p.v.rst != nil {
-		s = p.v.rst.Side
-	}
-	p.add(c.Successor, s, "SYN of a new connection on the same tuple")
-	p.add(c.End(s.Peer()).LastChallenge, s.Peer(), "challenge ACK: the old connection is still alive here")
 }
 
 // icmpName is the error's name as tcpdump or Wireshark would have it.

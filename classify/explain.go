@@ -32,10 +32,12 @@ func Explain(c *assembler.Conn, v Verdict, env Env) Result {
 func (v *view) evidence(out *Verdict) []Evidence {
 	p := &proof{v: v}
 	switch out.Cause {
-	case ConnectionRefused, DialCancelled, HandshakeIncomplete:
+	case ConnectionRefused, HandshakeIncomplete:
 		p.handshake()
 		p.reset()
-		p.lateReset()
+	case DialCancelled:
+		p.handshake()
+		p.withdrawal()
 	case ICMPRejected:
 		p.handshake()
 	case ConnectTimeout:
@@ -66,8 +68,14 @@ func (v *view) evidence(out *Verdict) []Evidence {
 	case StaleTuple:
 		p.challenge()
 		p.reset()
-	case PMTUBlackhole, RetransmissionTimeout:
+	case PMTUBlackhole:
 		p.silence(dataOf, "data")
+		p.sizes()
+	case RetransmissionTimeout:
+		p.silence(dataOf, "data")
+		if out.is("retransmission-timeout-deaf") {
+			p.deaf()
+		}
 		p.reset()
 	case KeepaliveTimeout:
 		p.silence(probeOf, "keep-alive probe")
@@ -102,11 +110,12 @@ func (v *view) evidence(out *Verdict) []Evidence {
 	return slices.CompactFunc(p.lines, func(a, b Evidence) bool { return a == b })
 }
 
-// lateReset shows the RST that answered a late SYN-ACK.
-func (p *proof) lateReset() {
+// withdrawal shows the RST that answered a late SYN-ACK.
+func (p *proof) withdrawal() {
 	for _, r := range p.v.c.KeptResets() {
-		if p.v.rst == nil || r.Ref != p.v.rst.Ref {
+		if r.Side == assembler.Client {
 			p.add(r.Stamp, r.Side, "%s", describeReset(p.v.c, &r))
+			return
 		}
 	}
 }
@@ -136,6 +145,9 @@ func lastSide(c *assembler.Conn) assembler.Side {
 
 // detail is the one figure that a reader wants beside the cause.
 func (v *view) detail(out *Verdict) string {
+	if out.LostTo != 0 {
+		return fmt.Sprintf("connection %d over the other address family was established instead (happy eyeballs): the caller saw no error of this one", out.LostTo)
+	}
 	switch out.Cause {
 	case ICMPRejected:
 		if m := v.rejection(); m != nil {
@@ -143,16 +155,28 @@ func (v *view) detail(out *Verdict) string {
 		}
 	case InjectedReset:
 		return v.forgeryDetail()
-	case DialCancelled:
-		if t := v.cl.SYN; t.Count == 1 && v.c.Last.Time-t.First.Time <= 2*max(v.c.RTTServer, milli) {
-			return "within one round trip of the SYN: a port scan looks the same"
+	case ConnectionRefused:
+		if out.By == ByMiddlebox && v.rst != nil {
+			return fmt.Sprintf("TTL %d where the server's other packets have another: refused by something on the way", v.rst.TTL)
 		}
-		return fmt.Sprintf("%s after the first SYN", dur(v.c.Last.Time-v.cl.SYN.First.Time))
+	case DialCancelled:
+		return v.withdrawn()
 	case ConnectTimeout:
-		return fmt.Sprintf("%s in %s", plural(uint64(v.cl.SYN.Count), "SYN"), dur(v.cl.SYN.Last.Time-v.cl.SYN.First.Time))
+		if t := &v.cl.SYN; t.Count > 1 {
+			return fmt.Sprintf("%d SYNs in %s", t.Count, dur(t.Last.Time-t.First.Time))
+		}
+		return "1 SYN, never repeated"
 	case WriteAfterClose:
 		if !v.receiver().LateAfterAck {
 			return "the data had been sent before the FIN was acknowledged: it crossed the close"
+		}
+	case PMTUBlackhole:
+		if e, t := v.tried(dataOf); e != nil {
+			return fmt.Sprintf("segments of %d bytes get through, those of %d do not", e.HighestAcked, t.Len)
+		}
+	case RetransmissionTimeout, KeepaliveTimeout, FinTimeout, PeerVanished:
+		if out.By == ByClient || out.By == ByServer {
+			return fmt.Sprintf("the %v's host answered for another connection later that it had lost", out.By)
 		}
 	case CloseWaitLeak:
 		if s, ok := v.firstFIN(); ok {
@@ -163,6 +187,22 @@ func (v *view) detail(out *Verdict) string {
 		return m
 	}
 	return ""
+}
+
+// scanTime is how soon (ns) after its SYN a half-open scanner resets: a round
+// trip, where no dial has a reason to give up yet.
+const scanTime = 200 * milli
+
+// withdrawn says how long a cancelled dial had waited.
+func (v *view) withdrawn() string {
+	waited := v.c.Last.Time - v.cl.SYN.First.Time
+	switch {
+	case !v.cl.SYN.Seen():
+		return "no SYN asked for it in this capture"
+	case v.cl.SYN.Count == 1 && waited < scanTime:
+		return fmt.Sprintf("%s after the SYN: a port scan looks the same", dur(waited))
+	}
+	return fmt.Sprintf("%s after the first SYN", dur(waited))
 }
 
 func (v *view) forgeryDetail() string {
@@ -178,6 +218,8 @@ func (v *view) forgeryDetail() string {
 		return fmt.Sprintf("IP ID %d steps away from the sender's series", r.IPIDDelta)
 	case oddTimestamp(r):
 		return "TCP timestamp out of step with the sender's clock"
+	case climbing(v.c, r):
+		return "fired in a volley of climbing sequence numbers"
 	}
 	return "the sender's socket went on as if it had sent no RST"
 }
@@ -187,7 +229,7 @@ func (v *view) forgeryDetail() string {
 func (v *view) idleBeforeEnd(out *Verdict) int64 {
 	if out.Class == TimedOut || out.Cause == PeerVanished {
 		for _, what := range []func(*assembler.End) *assembler.Tries{dataOf, probeOf, finOf} {
-			if e, t := v.silent(what, 1); e != nil {
+			if e, t := v.tried(what); e != nil {
 				return max(t.Idle, 0)
 			}
 		}
@@ -201,9 +243,9 @@ func (v *view) idleBeforeEnd(out *Verdict) int64 {
 	return 0
 }
 
-// idleTimers are idle limits of middleboxes that are documented and on
+// cutTimers are idle limits of middleboxes that are documented and on
 // their defaults; a cut right after one of them is worth a word.
-var idleTimers = []struct {
+var cutTimers = []struct {
 	after int64
 	who   string
 }{
@@ -224,8 +266,8 @@ func middleboxTimer(v *view, out *Verdict) string {
 	if out.Cause == PeerLostState && v.rst != nil {
 		idle = v.c.MaxIdle
 	}
-	for i := len(idleTimers) - 1; i >= 0; i-- {
-		if t := idleTimers[i]; idle >= t.after && idle < 2*t.after {
+	for i := len(cutTimers) - 1; i >= 0; i-- {
+		if t := cutTimers[i]; idle >= t.after && idle < 2*t.after {
 			return fmt.Sprintf("after %s of silence; idle limit of %s is %s", dur(idle), t.who, dur(t.after))
 		}
 	}

@@ -14,56 +14,69 @@ import (
 // the connections were gathered.
 func refine(conns []assembler.Conn, verdicts []Verdict, env Env) {
 	n := &neighbours{conns: conns, verdicts: verdicts, env: env}
-	n.byServer()
-	n.byHost()
+	n.gather()
 	n.listeners()
 	n.refusals()
-	n.blackHoles()
+	n.fullQueues()
+	n.rebooted()
 	n.sameConnections()
+	n.races()
 }
 
 type neighbours struct {
 	conns    []assembler.Conn
 	verdicts []Verdict
 	env      Env
-	servers  map[netip.AddrPort][]int32 // connections by server endpoint
+	servers  map[netip.AddrPort][]int32 // connections by server endpoint, in order
 	hosts    map[[16]byte]*host
 }
 
 // host is what all connections together tell of one address.
 type host struct {
-	lastHeard int64   // its latest packet in any connection
-	dial      []int32 // its connections, in order
-	ttl       uint8   // of its ordinary packets, 0 if they vary or there are none
-	ttlVaries bool
+	ttl  distance
+	lost []assembler.Stamp // RSTs by which it showed that it had lost connections
 }
 
-func (n *neighbours) byServer() {
-	n.servers = map[netip.AddrPort][]int32{}
-	for i := range n.conns {
-		s := n.conns[i].End(assembler.Server).AddrPort()
-		n.servers[s] = append(n.servers[s], int32(i))
+// distance is the hop count of ordinary packets.
+type distance struct {
+	ttl    uint8 // 0 if none was seen
+	varies bool
+}
+
+func (d *distance) add(e *assembler.End) {
+	switch {
+	case e.TTLMin == 0:
+	case d.ttl == 0 && e.TTLMin == e.TTLMax:
+		d.ttl = e.TTLMin
+	case d.ttl != e.TTLMin || d.ttl != e.TTLMax:
+		d.varies = true
 	}
 }
 
-func (n *neighbours) byHost() {
+func (d *distance) known() bool { return d.ttl != 0 && !d.varies }
+
+func (n *neighbours) view(i int32) *view { return newView(&n.conns[i], n.env) }
+
+// gather indexes the connections by server and by host.
+func (n *neighbours) gather() {
+	n.servers = map[netip.AddrPort][]int32{}
 	n.hosts = map[[16]byte]*host{}
 	for i := range n.conns {
-		for s := range n.conns[i].Ends {
-			e := &n.conns[i].Ends[s]
-			h := n.hosts[e.Addr]
+		c := &n.conns[i]
+		s := c.End(assembler.Server).AddrPort()
+		n.servers[s] = append(n.servers[s], int32(i))
+		for side := range c.Ends {
+			h := n.hosts[c.Ends[side].Addr]
 			if h == nil {
 				h = &host{}
-				n.hosts[e.Addr] = h
+				n.hosts[c.Ends[side].Addr] = h
 			}
-			h.lastHeard = max(h.lastHeard, e.Last.Time)
-			h.dial = append(h.dial, int32(i))
-			switch {
-			case e.TTLMin == 0:
-			case h.ttl == 0 && e.TTLMin == e.TTLMax:
-				h.ttl = e.TTLMin
-			case h.ttl != e.TTLMin || h.ttl != e.TTLMax:
-				h.ttlVaries = true
+			h.ttl.add(&c.Ends[side])
+		}
+		if n.verdicts[i].Cause == PeerLostState {
+			if r := n.view(int32(i)).rst; r != nil {
+				h := n.hosts[c.End(r.Side).Addr]
+				h.lost = append(h.lost, r.Stamp)
 			}
 		}
 	}
@@ -79,151 +92,161 @@ const (
 	refusedSoon = 30 * second
 )
 
+// dead is one connection that may have died in an accept queue, and when.
+type dead struct {
+	i  int32
+	at int64
+}
+
 // listeners finds connections that died with their listener: the server
 // reset them before it ever sent anything, several at once, or its next SYN
 // was refused (inet_csk_listen_stop, RFC 9293 3.10.5).
 func (n *neighbours) listeners() {
 	for _, ids := range n.servers {
-		queued := slices.DeleteFunc(slices.Clone(ids), func(i int32) bool { return !n.queued(i) })
-		for k, i := range queued {
-			at := newView(&n.conns[i], n.env).rst.Time
-			crowd := k > 0 && at-n.resetTime(queued[k-1]) < together && at-n.resetTime(queued[k-1]) > -together ||
-				k+1 < len(queued) && n.resetTime(queued[k+1])-at < together && n.resetTime(queued[k+1])-at > -together
-			if refused := n.refusedAfter(ids, at); crowd || refused {
-				n.becomeListenerClosed(i, crowd && refused)
+		var queue []dead
+		for _, i := range ids {
+			if at, ok := n.queued(i); ok {
+				queue = append(queue, dead{i, at})
+			}
+		}
+		slices.SortFunc(queue, func(a, b dead) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.i, b.i)) })
+		for k, d := range queue {
+			crowd := k > 0 && d.at-queue[k-1].at < together || k+1 < len(queue) && queue[k+1].at-d.at < together
+			refused := n.refusedAfter(ids, d.at)
+			if n.verdicts[d.i].Cause == AcceptQueueOverflow {
+				crowd = false // a full queue resets many as well
+			}
+			if crowd || refused {
+				n.becomeListenerClosed(d.i, crowd && refused)
 			}
 		}
 	}
 }
 
-func (n *neighbours) resetTime(i int32) int64 { return newView(&n.conns[i], n.env).rst.Time }
-
-// queued reports whether connection i may have died in an accept queue.
-func (n *neighbours) queued(i int32) bool {
+// queued reports whether, and when, connection i may have died in an accept
+// queue, or as a half-open request of the listener.
+func (n *neighbours) queued(i int32) (int64, bool) {
 	v := &n.verdicts[i]
-	if v.Cause != AbortiveClose && v.Cause != CloseWithUnreadData || v.By != ByServer {
-		return false
+	if v.By != ByServer || v.Cause != AbortiveClose && v.Cause != CloseWithUnreadData && v.Cause != AcceptQueueOverflow {
+		return 0, false
 	}
-	w := newView(&n.conns[i], n.env)
-	return w.rst != nil && !w.sv.FirstData.Seen() && !bare(w.rst) && !w.sv.FIN.Seen()
+	w := n.view(i)
+	if w.rst == nil || w.sv.FirstData.Seen() || w.sv.FIN.Seen() || bare(w.rst) != (v.Cause == AcceptQueueOverflow) {
+		return 0, false
+	}
+	return w.rst.Time, true
 }
 
 // refusedAfter reports whether the server's next new connection after t was refused.
 func (n *neighbours) refusedAfter(ids []int32, t int64) bool {
-	for _, i := range ids {
-		c := &n.conns[i]
-		if c.First.Time <= t {
-			continue
+	k, _ := slices.BinarySearchFunc(ids, t, func(i int32, t int64) int {
+		if n.conns[i].First.Time <= t {
+			return -1
 		}
-		return n.verdicts[i].Cause == ConnectionRefused && c.First.Time-t < refusedSoon
-	}
-	return false
+		return 1
+	})
+	return k < len(ids) && n.verdicts[ids[k]].Cause == ConnectionRefused && n.conns[ids[k]].First.Time-t < refusedSoon
 }
 
 func (n *neighbours) becomeListenerClosed(i int32, sure bool) {
 	v := &n.verdicts[i]
-	was := v.Cause
-	v.Cause = ListenerClosed
+	was, why := v.Cause, WhyMaybeAccepted
+	if was == AcceptQueueOverflow {
+		why = WhyQueueOrState
+	}
+	v.became("listener-closed")
 	v.Confidence = Likely
 	v.NAlt = 0
 	if !sure {
-		v.addAlt(Alternative{was, WhyListenerUnknown})
+		v.addAlt(Alternative{was, why})
 	}
 }
 
 // refusals settles who refused: a RST with the hop count of the server's
-// other packets came from the server's own host.
+// other packets came from the server's own host. One with another came from
+// elsewhere, unless the server's ports are forwarded to several machines.
 func (n *neighbours) refusals() {
 	for i := range n.verdicts {
 		v := &n.verdicts[i]
 		if v.Cause != ConnectionRefused {
 			continue
 		}
-		w := newView(&n.conns[i], n.env)
-		h := n.hosts[w.sender().Addr]
-		if h == nil || h.ttl == 0 || h.ttlVaries {
+		w := n.view(int32(i))
+		if w.rst == nil || w.rst.TTL == 0 {
 			continue
 		}
-		if w.rst.TTL == h.ttl {
-			v.Confidence = Certain
-			v.NAlt = 0
-		} else if w.rst.TTL != 0 {
-			v.By = ByMiddlebox
+		var port distance
+		for _, j := range n.servers[w.sender().AddrPort()] {
+			port.add(n.conns[j].End(w.rst.Side))
+		}
+		host := n.hosts[w.sender().Addr].ttl
+		switch {
+		case port.known() && port.ttl == w.rst.TTL, host.known() && host.ttl == w.rst.TTL:
+			v.Confidence, v.NAlt = Certain, 0
+		case port.known():
+			v.By, v.NAlt = ByMiddlebox, 0
+		case host.known():
+			v.By, v.NAlt, v.Confidence = ByMiddlebox, 0, Possible
 		}
 	}
 }
 
-// blackHoles asks of every silence whether the silent host was heard
-// elsewhere meanwhile. A host that fell silent in all its connections at once
-// is gone; one that went on talking to the same peer is not.
-func (n *neighbours) blackHoles() {
-	for i := range n.verdicts {
-		v := &n.verdicts[i]
-		if v.By != ByUnknown {
-			continue
-		}
-		var t *assembler.Tries
-		var e *assembler.End
-		w := newView(&n.conns[i], n.env)
-		switch v.Cause {
-		case RetransmissionTimeout, PeerVanished, KeepaliveTimeout, FinTimeout:
-			for _, what := range []func(*assembler.End) *assembler.Tries{dataOf, probeOf, finOf} {
-				if e == nil {
-					e, t = w.silent(what, 1)
-				}
+// fullQueues: where a listener's queue was full, SYNs that it did not answer
+// at that time met the same queue (tcp_conn_request, sk_acceptq_is_full).
+func (n *neighbours) fullQueues() {
+	for _, ids := range n.servers {
+		var full []*assembler.Tries
+		for _, i := range ids {
+			if n.verdicts[i].Cause == AcceptQueueOverflow {
+				full = append(full, &n.conns[i].End(assembler.Server).SYNACK)
 			}
 		}
-		if e == nil {
+		if len(full) == 0 {
 			continue
 		}
-		n.fellSilent(v, w, e, t)
+		for _, i := range ids {
+			v, syn := &n.verdicts[i], &n.conns[i].End(assembler.Client).SYN
+			if v.Cause != ConnectTimeout || !slices.ContainsFunc(full, func(t *assembler.Tries) bool { return overlap(t, syn) }) {
+				continue
+			}
+			v.By = ByServer
+			v.leadAlt(Alternative{AcceptQueueOverflow, WhyQueueFull})
+		}
 	}
 }
 
-// fellSilent names the silent host as the actor if every one of its other
-// connections, at least one of which had something unanswered, ended with it.
-func (n *neighbours) fellSilent(v *Verdict, w *view, e *assembler.End, t *assembler.Tries) {
-	side := assembler.Client
-	if e == w.cl {
-		side = assembler.Server
-	}
-	h := n.hosts[w.c.End(side).Addr]
-	if h.lastHeard > t.First.Time {
-		return
-	}
-	others := 0
-	for _, j := range h.dial {
-		if c := &n.conns[j]; c.ID != w.c.ID && n.verdicts[j].Class != Graceful && c.Last.Time > t.First.Time {
-			others++
-		}
-	}
-	if others > 0 {
-		v.By = BySide(side)
-	}
+// overlap reports whether two runs of tries fall into the same time, with a
+// second's margin.
+func overlap(a, b *assembler.Tries) bool {
+	return a.First.Time-second <= b.Last.Time && b.First.Time-second <= a.Last.Time
 }
 
-// identity is what a NAT leaves alone: both initial sequence numbers.
-type identity struct{ client, server uint32 }
-
-// sameConnections links the two halves of a connection that was captured on
-// both sides of a NAT, or inside and outside of a tunnel that hides it.
-func (n *neighbours) sameConnections() {
-	seen := map[identity]int32{}
-	for i := range n.conns {
-		c := &n.conns[i]
-		cl, sv := c.End(assembler.Client), c.End(assembler.Server)
-		if !cl.HasISN || !sv.HasISN {
+// rebooted names the host that fell silent where it shows afterwards, in any
+// connection, that it has lost its connections. Silence alone names nobody:
+// the path may have been cut.
+func (n *neighbours) rebooted() {
+	for i := range n.verdicts {
+		v := &n.verdicts[i]
+		switch v.Cause {
+		case RetransmissionTimeout, PeerVanished, KeepaliveTimeout, FinTimeout:
+		default:
 			continue
 		}
-		id := identity{cl.ISN, sv.ISN}
-		j, ok := seen[id]
-		if !ok {
-			seen[id] = int32(i)
-			continue
-		}
-		o := &n.conns[j]
-		if c.First.Time <= o.Last.Time && cmp.Compare(c.ID, o.ID) != 0 {
-			n.verdicts[i].SameAs, n.verdicts[j].SameAs = o.ID, c.ID
+		w := n.view(int32(i))
+		for _, what := range []func(*assembler.End) *assembler.Tries{dataOf, probeOf, finOf} {
+			e, t := w.silent(what, 1)
+			if e == nil || v.By != ByUnknown {
+				continue
+			}
+			silent := assembler.Client
+			if e == w.cl {
+				silent = assembler.Server
+			}
+			for _, at := range n.hosts[w.c.End(silent).Addr].lost {
+				if at.Time > t.First.Time && w.c.End(silent).Last.Time < t.First.Time {
+					v.By = BySide(silent)
+				}
+			}
 		}
 	}
 }

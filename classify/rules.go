@@ -45,6 +45,7 @@ var rules = []Rule{
 	{Cause: RetransmissionTimeout, Name: "retransmission-timeout", match: retransmissionTimeout},
 	{Cause: FinTimeout, Name: "fin-timeout", match: finTimeout},
 	{Cause: PeerLostState, Name: "peer-lost-state", match: peerLostState},
+	{Cause: ListenerClosed, Name: "listener-closed", match: byNeighbours},
 	{Cause: CloseWithUnreadData, Name: "close-with-unread-data", match: closeWithUnreadData},
 	{Cause: AbortiveClose, Name: "abortive-close", match: abortiveClose},
 	{Cause: HalfClose, Name: "half-close", match: halfClose},
@@ -56,6 +57,20 @@ var rules = []Rule{
 	{Cause: ZeroWindowStall, Name: "zero-window-stall", match: zeroWindowStall},
 	{Cause: CloseWaitLeak, Name: "close-wait-leak", match: closeWaitLeak},
 	{Cause: StillOpen, Name: "still-open", match: stillOpen},
+}
+
+// byNeighbours matches nothing: what one connection shows does not suffice
+// for the rule, and refine applies it.
+func byNeighbours(*view) (finding, bool) { return finding{}, false }
+
+// became makes a rule that refine applied the one that decides.
+func (v *Verdict) became(rule string) {
+	for i := range rules {
+		if rules[i].Name == rule {
+			v.Matched |= 1 << i
+			v.Cause = rules[i].Cause
+		}
+	}
 }
 
 // Judge applies the rules to one connection.
@@ -86,10 +101,10 @@ func Judge(c *assembler.Conn, env Env) Verdict {
 	return out
 }
 
-// Rule is the first rule that matched: the one that named the cause.
+// Rule is the rule that named the cause: the first that matched.
 func (v *Verdict) Rule() *Rule {
 	for i := range rules {
-		if v.Matched&(1<<i) != 0 {
+		if v.Matched&(1<<i) != 0 && rules[i].Cause == v.Cause {
 			return &rules[i]
 		}
 	}
@@ -113,6 +128,17 @@ func (v *Verdict) addAlt(a Alternative) {
 	}
 	v.Alt[v.NAlt] = a
 	v.NAlt++
+}
+
+// leadAlt puts a before the other alternatives.
+func (v *Verdict) leadAlt(a Alternative) {
+	rest := v.Alt
+	n := v.NAlt
+	v.NAlt = 0
+	v.addAlt(a)
+	for _, b := range rest[:n] {
+		v.addAlt(b)
+	}
 }
 
 // doubt lowers the confidence where the capture lacks what would settle it.

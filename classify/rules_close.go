@@ -166,9 +166,12 @@ func closeWaitLeak(v *view) (finding, bool) {
 // stillOpen: nothing in the capture ends it.
 func stillOpen(v *view) (finding, bool) {
 	f := finding{Open, ByUnknown, Likely, nil}
-	if _, ok := v.firstFIN(); ok {
+	if s, ok := v.firstFIN(); ok {
 		f.confidence = Possible
 		f.alts = []Alternative{{OrderlyClose, WhyTooEarly}}
+		if v.c.End(s).AckedPastFIN > 0 {
+			f.alts = []Alternative{{HalfClose, WhyMayYetClose}}
+		}
 		if v.partial(assembler.OneWay) {
 			f.alts = []Alternative{{OrderlyClose, WhyOneWay}}
 		}

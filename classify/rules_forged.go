@@ -22,9 +22,9 @@ func injectedReset(v *view) (finding, bool) {
 	case cues > 1:
 		f.confidence = Certain
 	case bare(r):
-		f.alts = []Alternative{{PeerLostState, WhyReboot}}
+		f.alts = []Alternative{{PeerLostState, WhyOneSign}}
 	default:
-		f.alts = []Alternative{{AbortiveClose, WhyOwnHostFirewall}}
+		f.alts = []Alternative{{AbortiveClose, WhyOneSign}}
 	}
 	if cues == 1 && rerouted(v.c.End(r.Side), r) {
 		f.confidence = Possible
@@ -39,7 +39,7 @@ func forgedCues(c *assembler.Conn, r *assembler.Reset) int {
 		return 0
 	}
 	n := 0
-	for _, cue := range []bool{oddTTL(e, r), oddIPID(e, r), oddTimestamp(r), climbing(c, r), talksOn(e, r)} {
+	for _, cue := range []bool{oddTTL(e, r), oddIPID(e, r), oddTimestamp(r), climbing(c, r), talksOn(e, r), bothWays(c, r)} {
 		if cue {
 			n++
 		}
@@ -96,6 +96,18 @@ func climbing(c *assembler.Conn, r *assembler.Reset) bool {
 	return false
 }
 
+// bothWays: at the same moment another RST with an odd hop count bears the
+// other end's address, as a middlebox sends them that gives a connection up.
+func bothWays(c *assembler.Conn, r *assembler.Reset) bool {
+	for _, o := range c.KeptResets() {
+		d := o.Time - r.Time
+		if o.Side != r.Side && d > -10*milli && d < 10*milli && oddTTL(c.End(r.Side), r) && oddTTL(c.End(o.Side), &o) {
+			return true
+		}
+	}
+	return false
+}
+
 // swapped is how much (ns) a capture may swap packets of one sender, taken
 // from several queues of a network card.
 const swapped = milli / 2
@@ -112,7 +124,7 @@ func talksOn(e *assembler.End, r *assembler.Reset) bool {
 // a container behind it.
 func genuineStateless(e *assembler.End, r *assembler.Reset) bool {
 	near := e.TTLMin == 0 || r.TTL >= e.TTLMin && (r.TTL <= e.TTLMax || r.TTL == e.TTLMax+1)
-	return r.Stateless && near && (r.Traits&capture.HasIPID == 0 || r.IPID == 0)
+	return bare(r) && r.Stateless && near && (r.Traits&capture.HasIPID == 0 || r.IPID == 0)
 }
 
 // resetByOwnHost: the host's kernel answered in the socket's name, the

@@ -67,7 +67,7 @@ func keepaliveTimeout(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	wait := v.rst.Time - t.Last.Time
-	onTime := wait > t.Interval()*9/10 && wait < t.Interval()*11/10
+	onTime := wait > t.Interval()-t.Interval()/32 && wait < t.Interval()+t.Interval()/32
 	switch {
 	case t.Count >= 3 && onTime:
 		f.confidence = Certain
@@ -106,7 +106,7 @@ func pmtuBlackhole(v *view) (finding, bool) {
 	f := finding{HalfOpen, ByNetwork, Likely, []Alternative{{PeerVanished, WhyMaybeTrying}}}
 	if v.gaveUp(t) {
 		f.class = TimedOut
-		f.alts = []Alternative{{RetransmissionTimeout, WhyAckLost}}
+		f.alts = []Alternative{{RetransmissionTimeout, WhySizeOnly}}
 	}
 	return f, true
 }
@@ -147,7 +147,7 @@ func deafSender(v *view) (finding, bool) {
 			continue
 		}
 		if v.gaveUp(&e.Deaf) {
-			return finding{TimedOut, ByUnknown, Likely, []Alternative{{StillOpen, WhyCaptureGap}}}, true
+			return finding{TimedOut, ByUnknown, Likely, []Alternative{{StillOpen, WhyDeaf}}}, true
 		}
 	}
 	return finding{}, false
@@ -197,7 +197,7 @@ func zeroWindowStall(v *view) (finding, bool) {
 		f := finding{Open, BySide(s), Likely, nil}
 		probed := p.Seen() && p.First.Time > z.First.Time
 		switch {
-		case probed && p.Count >= 2 && v.gaveUp(p):
+		case probed && p.Interval() > 0 && v.gaveUp(p):
 			f.class = TimedOut
 		case probed && p.Pending() && p.Count >= 2:
 			f.class, f.confidence = HalfOpen, Possible

@@ -128,6 +128,7 @@ type Verdict struct {
 	FirstEnd   FirstEnd
 	Matched    uint64 // bit i: rule i of Rules matched; shows what the first match hides
 	SameAs     uint64 // ID of the same connection seen on the other side of a NAT, or in its tunnel; 0 if none
+	LostTo     uint64 // ID of the connection over the other address family that won this dial (RFC 8305), 0 if none
 	Partial    assembler.Partial
 }
 

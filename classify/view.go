@@ -98,8 +98,14 @@ func (v *view) after(t int64) int64 { return v.env.End - t }
 func (v *view) sender() *assembler.End   { return v.c.End(v.rst.Side) }
 func (v *view) receiver() *assembler.End { return v.c.End(v.rst.Side.Peer()) }
 
+// established reports whether the handshake was over: seen to be, or so
+// before the capture began.
 func (v *view) established() bool {
-	return v.c.Established.Seen() || v.partial(assembler.NoStart) && v.cl.Started && v.sv.Started
+	if v.c.Established.Seen() {
+		return true
+	}
+	ordinary := v.cl.Packets + v.sv.Packets - v.cl.Resets - v.sv.Resets
+	return v.partial(assembler.NoStart) && ordinary > 0 && !v.sv.SYNACK.Seen() && !v.cl.SYN.Seen()
 }
 
 // firstFIN is the side whose FIN came first; ok is false if there was none.
@@ -163,6 +169,14 @@ func settle(t *assembler.Tries) int64 {
 // the sender must have stopped.
 func (v *view) gaveUp(t *assembler.Tries) bool {
 	return !v.env.Truncated && v.after(t.Last.Time) > settle(t)
+}
+
+// tried is what remained unanswered: of two sides' tries the one repeated.
+func (v *view) tried(what func(*assembler.End) *assembler.Tries) (*assembler.End, *assembler.Tries) {
+	if e, t := v.silent(what, 2); e != nil {
+		return e, t
+	}
+	return v.silent(what, 1)
 }
 
 // requester is the side that sent the first payload; what the other side

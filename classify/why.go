@@ -26,6 +26,11 @@ const (
 	WhyShortFinWait
 	WhyLateAbort
 	WhyUnweighed
+	WhyOneSign
+	WhyMaybeAccepted
+	WhyQueueFull
+	WhySizeOnly
+	WhyDeaf
 	numWhys
 )
 
@@ -50,6 +55,11 @@ var whyTexts = [numWhys]string{
 	WhyProgramGaveUp:    "the program may have given up by a deadline of its own",
 	WhyShortFinWait:     "the wait was shorter than Linux's default of 60 s, so the socket may have been gone for another reason",
 	WhyLateAbort:        "the RST may be the answer to a packet that the capture does not show",
+	WhyOneSign:          "one odd header field is a sign and no proof: a proxy, another route or an unusual system may have caused it",
+	WhyMaybeAccepted:    "it may have been accepted already, and then its own Close sent the same packet",
+	WhyQueueFull:        "the same listener's accept queue was full at that time, and a full queue drops SYNs as well",
+	WhySizeOnly:         "the size may be a coincidence: a path that loses everything for a while looks similar",
+	WhyDeaf:             "everything it sent had arrived; that it gave up is concluded from its silence",
 	WhyUnweighed:        "too little of the connection was captured to tell whether the RST was taken or dropped",
 }
 
