@@ -195,8 +195,8 @@ func (h *history) queued(out *Outcome) {
 		out.If = append(out.If, never)
 		return
 	}
-	out.If = append([]Condition{{When: "if it had been accepted before", Accept: h.w.accept(tokenNil),
-		Read: out.Read, Write: out.Write, Once: out.Once}}, out.If...)
+	out.If = []Condition{{When: "if it had been accepted before", Accept: h.w.accept(tokenNil),
+		Read: out.Read, Write: out.Write, Once: out.Once}}
 	out.Accept, out.Read, out.Write, out.Once = never.Accept, never.Read, never.Write, false
 }
 
@@ -228,9 +228,12 @@ func (h *history) notes(s socket) []string {
 		}
 	}
 	add(h.x.Packets == 0, "its own packets are not in the capture: what it did itself is unknown")
+	add(h.o.Packets == 0, "the peer's packets are not in the capture: what it was told is unknown")
+	add(h.c.Partial&assembler.Evicted != 0, "the connection was followed only up to here")
 	add(h.c.Partial&assembler.NoStart != 0 && h.c.Partial&assembler.OneWay == 0, "the capture begins after the connection did")
 	add(s.shared(), "the error is delivered once, to whichever of Read and Write is called first; an EOF after it proves no FIN")
 	add(s.closed && len(s.told) > 0, "io.EOF until its own Close")
+	add(s.closed && h.ownRST != nil, "a process that ends leaves the same packets: then nobody was told")
 	add(h.vanished(),
 		"a host answered for it that had no such socket: restarted, or the socket had ended unseen, or a middlebox answered")
 	add(h.far != nil, "nothing had answered the peer for so long that its RST hardly arrived")

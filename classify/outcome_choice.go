@@ -142,6 +142,7 @@ func (h *history) open(usual choice) []flip {
 	add(h.far != nil, "that RST reached it", func(ch *choice) { ch.struck = true })
 	add(h.forged != nil, "it did send that RST itself", func(ch *choice) { ch.itself = true })
 	add(h.forged != nil && h.struck == nil, "it was reset as well, out of this capture's sight", func(ch *choice) { ch.struck = true })
+	add(h.subflow != nil, "the connection had fallen back to plain TCP", func(ch *choice) { ch.struck = true })
 	add(h.subflow != nil, "no subflow came back within net.mptcp.close_timeout (60 s by default)", func(ch *choice) { ch.lost = true })
 	h.openAbort(usual, add)
 	h.openLoss(add)

@@ -1,0 +1,180 @@
+package classify_test
+
+import (
+	"strings"
+	"testing"
+
+	"hangup/classify"
+	"hangup/internal/story"
+)
+
+// outcomeCase is a story and what both programs must have seen of its first
+// connection: "D" dial, "A" accept, "R" reads, "W" writes, and "once".
+type outcomeCase struct {
+	name           string
+	packets        string
+	client, server string   // "" is not asked
+	clientIf       []string // conditions that must be there, as "part of when: outcome"
+	serverIf       []string
+	clientNot      string // no condition or note may contain it
+}
+
+const (
+	alive    = "R[blocked] W[nil]"
+	told     = "R[ECONNRESET EOF] W[ECONNRESET EPIPE] once"
+	timedOut = "R[ETIMEDOUT EOF] W[ETIMEDOUT EPIPE] once"
+	closed   = "R[ErrClosed] W[ErrClosed]"
+	passive  = "R[EOF ErrClosed] W[ErrClosed]"
+	none     = "R[] W[]"
+)
+
+// TestOutcomes asks one story for every sentence of the model.
+func TestOutcomes(t *testing.T) {
+	for _, list := range [][]outcomeCase{fatalCases(), closeCases(), silenceCases(), dialCases(), acceptCases(), oddCases()} {
+		for _, c := range list {
+			t.Run(c.name, func(t *testing.T) { c.check(t) })
+		}
+	}
+}
+
+func (c outcomeCase) check(t *testing.T) {
+	s, err := story.Parse([]byte("A case of the table.\n\n-- packets --\n" + c.packets))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := tellStory(t, s).Result(0)
+	for side, want := range []string{c.client, c.server} {
+		if got := headline(res.Go[side]); want != "" && got != want {
+			t.Errorf("%s: %s, want %s\n%s", []string{"client", "server"}[side], got, want, describe(res.Go[side]))
+		}
+	}
+	for side, wants := range [][]string{c.clientIf, c.serverIf} {
+		for _, want := range wants {
+			if !hasCondition(res.Go[side], want) {
+				t.Errorf("%s: no condition %q in\n%s", []string{"client", "server"}[side], want, describe(res.Go[side]))
+			}
+		}
+	}
+	if all := describe(res.Go[0]); c.clientNot != "" && strings.Contains(all, c.clientNot) {
+		t.Errorf("client: %q in\n%s", c.clientNot, all)
+	}
+}
+
+func headline(o classify.Outcome) string {
+	line, _, _ := strings.Cut(describe(o), "\n")
+	return line
+}
+
+func hasCondition(o classify.Outcome, want string) bool {
+	when, outcome, _ := strings.Cut(want, ": ")
+	for _, c := range o.If {
+		if strings.Contains(c.When, when) && headline(override(classify.Outcome{}, c)) == outcome {
+			return true
+		}
+	}
+	return false
+}
+
+// fatalCases: a RST that was taken, and what sends one.
+func fatalCases() []outcomeCase {
+	return []outcomeCase{
+		{name: "reset of a live socket", packets: "handshake\nexchange 100 200\n+1 < R.\n+60 other",
+			client: "D[nil] " + told, server: closed, serverIf: []string{"ss -K: R[ECONNABORTED EOF] W[ECONNABORTED EPIPE] once"}},
+		{name: "reset by the client", packets: "handshake\nexchange 100 200\n+1 > R.\n+60 other",
+			client: "D[nil] " + closed, server: told},
+		{name: "reset at once: Dial may report it", packets: "handshake\n+0.001 < R.\n+60 other",
+			client: "D[nil] " + told, clientIf: []string{"before Dial had returned: D[ECONNRESET] R[] W[]"}},
+		{name: "reset later: Dial had returned", packets: "handshake\n+2 < R.\n+60 other",
+			client: "D[nil] " + told, clientNot: "Dial had returned"},
+		{name: "RST out of window", packets: "handshake\nexchange 100 200\n+1 < R forged seq=+9000000\n+60 other",
+			client: "D[nil] " + alive, server: alive},
+		{name: "RST in window draws a challenge", packets: "handshake\nexchange 100 200\n+1 < R forged seq=+100\n> .\n+60 other",
+			client: "D[nil] " + alive, server: alive},
+		{name: "forged RST, taken", packets: "handshake\nexchange 100 200\nexchange 100 200\n+1 < R forged ttl=40\n+1 < P. len=10\n+60 other",
+			client: "D[nil] " + told, server: "R[blocked] W[nil ECONNRESET EPIPE]",
+			serverIf: []string{"send that RST itself: R[ErrClosed] W[ErrClosed]", "reset as well: " + told}},
+		{name: "forged RST: the other end hears on its next write", packets: "handshake\nexchange 100 200\n+1 < R forged\n+1 < P. len=10 #late\n> stateless to=#late\n+60 other",
+			client: "D[nil] " + told, server: told},
+		{name: "RST lost, next write draws another", packets: "handshake\nexchange 100 200\n+1 < R. lost\n+1 > P. len=10\n< stateless\n+60 other",
+			client: "D[nil] " + told, server: closed},
+		{name: "both abort", packets: "handshake\nexchange 100 200\n+1 > R.\n+0.0001 < R. crossed\n+60 other",
+			client: "D[nil] " + closed, server: closed},
+		{name: "peer lost its state", packets: "handshake\nexchange 100 200\n+100 > P. len=10\n< stateless\n+60 other",
+			client: "D[nil] " + told, server: alive,
+			serverIf: []string{"a RST had reached it: " + told, "it had given up: " + timedOut}},
+		{name: "much unacknowledged: a Write may fail in its middle", packets: "handshake\n+0.1 > P. len=1460\n+0.0001x9 > P. len=1460\n+0.001 < R. crossed=10\n+60 other",
+			clientIf: []string{"blocked in the middle: R[] W[ECONNRESET EPIPE] once"}},
+		{name: "IPv6", packets: "client [2001:db8::1]:40000\nserver [2001:db8::2]:8080\nhandshake\nexchange 100 200\n+1 < R.\n+60 other",
+			client: "D[nil] " + told, server: closed},
+	}
+}
+
+// closeCases: FINs, ours and theirs.
+func closeCases() []outcomeCase {
+	half := "it was CloseWrite: R[EOF] W[EPIPE]"
+	return []outcomeCase{
+		{name: "orderly", packets: "handshake\nexchange 100 200\nclose by C\n+60 other",
+			client: "D[nil] " + closed, server: passive, clientIf: []string{half}, serverIf: []string{half}},
+		{name: "simultaneous", packets: "handshake\nexchange 100 200\n+1 > F.\n+0.0001 < F. crossed\n> .\n+0.0001 < .\n+60 other",
+			client: "D[nil] " + closed, server: closed, clientIf: []string{half}},
+		{name: "peer closed, nobody wrote", packets: "handshake\nexchange 100 200\n+1 < F.\n> .\n+60 other",
+			client: "D[nil] R[EOF] W[nil EPIPE]", server: closed,
+			clientIf: []string{"CloseWrite: R[EOF] W[nil]"}, serverIf: []string{"it was CloseWrite: R[blocked] W[EPIPE]"}},
+		{name: "write after close", packets: "handshake\nexchange 100 200\n+1 < F.\n> .\n+1 > P. len=50\n< stateless\n+60 other",
+			client: "D[nil] R[EOF] W[EPIPE]", server: closed},
+		{name: "write crosses the FIN", packets: "handshake\nexchange 100 200\n+1 < F.\n+0.0001 > P. len=50 crossed #late\n+0.0001 < stateless to=#late\n+60 other",
+			client: "D[nil] R[EOF] W[EPIPE]", clientIf: []string{"that FIN did not reach it: " + told}},
+		{name: "half close, proven by what it went on to take", packets: "handshake\nexchange 100 200\n+1 > F.\n< .\n+0.1 < P. len=500\n> .\n+0.1 < F.\n> .\n+60 other",
+			client: "D[nil] R[EOF] W[EPIPE]", server: passive, clientNot: "CloseWrite, not Close"},
+		{name: "half close, proven by keep-alive", packets: "handshake\nexchange 100 200\n+1 > F.\n< .\n+15 > keepalive\n< .\n+60 other",
+			client: "D[nil] R[blocked] W[EPIPE]"},
+		{name: "half closed, then reset: pending for Write too", packets: "handshake\nexchange 100 200\n+1 > F.\n< .\n+0.1 < P. len=500\n> .\n+0.1 < R.\n+60 other",
+			client: "D[nil] R[ECONNRESET EOF] W[ECONNRESET EPIPE] once", server: passive},
+		{name: "close, proven by the RST it answers data with", packets: "handshake\nexchange 100 200\n+1 > F.\n< .\n+0.1 < P. len=500\n> stateless\n+60 other",
+			client: "D[nil] " + closed, clientNot: "it was CloseWrite, not Close", server: "R[EOF] W[EPIPE]"},
+		{name: "RST behind the last FIN", packets: "handshake\nexchange 100 200\nclose by C\n+0.1 < R.\n+60 other",
+			client: "D[nil] " + closed, server: passive},
+		{name: "FIN_WAIT2 expired", packets: "handshake\nexchange 100 200\n+1 > F.\n< .\n+120 < F.\n> stateless\n+60 other",
+			client: "D[nil] " + closed, server: passive},
+		{name: "last ack lost, FIN reset", packets: "handshake\nexchange 100 200\n+1 < F.\n> .\n+5 > F.\n< stateless\n+60 other",
+			client: "D[nil] " + passive, clientIf: []string{"it was CloseWrite: R[EOF] W[ECONNRESET EPIPE]"}},
+		{name: "FIN then RST before the FIN was acknowledged", packets: "handshake\nexchange 100 200\n+1 < F.\n+0.001 < R.\n+60 other",
+			client: "D[nil] R[EOF] W[EPIPE]"},
+		{name: "payload together with the RST", packets: "handshake\nexchange 100 200\n+1 < P. len=300\n+0.0001 < R.\n+60 other", client: "D[nil] " + told},
+	}
+}
+
+// silenceCases: what nobody answers.
+func silenceCases() []outcomeCase {
+	lostData := "handshake\nexchange 100 200\n+1 > P. len=50 lost\n+0.2 > rexmit lost\n+0.4 > rexmit lost\n+0.8 > rexmit lost\n+1.6 > rexmit lost\n"
+	return []outcomeCase{
+		{name: "data, given up", packets: lostData + "+60 other", client: "D[nil] " + timedOut, server: alive,
+			clientIf: []string{"still trying: " + alive, "Close was called: " + closed, "ARP: R[EHOSTUNREACH EOF] W[EHOSTUNREACH EPIPE] once"}},
+		{name: "data, perhaps still trying", packets: lostData, client: "D[nil] " + alive,
+			clientIf: []string{"it gave up: " + timedOut, "buffer is full: R[blocked] W[blocked]"}},
+		{name: "soft ICMP error", packets: lostData + "icmp host-unreachable from 192.0.2.254\n+60 other",
+			client: "D[nil] R[EHOSTUNREACH EOF] W[EHOSTUNREACH EPIPE] once"},
+		{name: "soft ICMP error, port", packets: lostData + "icmp port-unreachable from 192.0.2.254\n+60 other",
+			client: "D[nil] R[ECONNREFUSED EOF] W[ECONNREFUSED EPIPE] once"},
+		{name: "soft ICMP error, cleared", packets: "handshake\nexchange 100 200\n+1 > P. len=50 lost\nicmp host-unreachable from 192.0.2.254\n+0.2 > rexmit\n< .\n" +
+			"+1 > P. len=50 lost\n+0.2 > rexmit lost\n+0.4 > rexmit lost\n+60 other", client: "D[nil] " + timedOut},
+		{name: "MTU is no error", packets: lostData + "icmp frag-needed from 192.0.2.254 mtu=1400\n+60 other", client: "D[nil] " + timedOut},
+		{name: "data after the peer's FIN", packets: "handshake\nexchange 100 200\n+1 < F.\n> .\n+1 > P. len=50 lost\n+0.2 > rexmit lost\n+0.4 > rexmit lost\n+60 other",
+			client: "D[nil] R[EOF] W[ETIMEDOUT EPIPE]"},
+		{name: "FIN, of a closed socket", packets: "handshake\nexchange 100 200\n+1 > F. lost\n+0.2 > rexmit lost\n+0.4 > rexmit lost\n+60 other",
+			client: "D[nil] " + closed, clientIf: []string{"it was CloseWrite: " + timedOut}, serverIf: []string{"a FIN of the peer's reached it: R[EOF] W[nil EPIPE]"}, server: alive},
+		{name: "keep-alive, given up", packets: "handshake\nexchange 100 200\n+15 > keepalive lost\n+15x8 > keepalive lost\n+15 > R. lost\n+60 other",
+			client: "D[nil] " + timedOut, server: alive, clientIf: []string{"closed it before: " + closed}, serverIf: []string{"that RST reached it: " + told}},
+		{name: "keep-alive, still probing", packets: "handshake\nexchange 100 200\n+15 > keepalive lost\n+15x3 > keepalive lost",
+			client: "D[nil] " + alive, clientIf: []string{"it gave up: " + timedOut}},
+		{name: "keep-alive answered", packets: "handshake\nexchange 100 200\n+15 > keepalive\n< .\n+15 > keepalive\n< .\n+60 other", client: "D[nil] " + alive},
+		{name: "given up, then found without a socket", packets: lostData + "+60 < P. len=10\n> stateless\n+60 other",
+			client: "D[nil] " + timedOut, server: told},
+		{name: "zero window", packets: "handshake\n+0.1 > P. len=1460\n< . win=0\n+0.3 > probe\n< . win=0\n+0.6 > probe\n< . win=0\n+1.2 > probe\n< . win=0\n",
+			client: "D[nil] R[blocked] W[blocked]", clientIf: []string{"still had room: " + alive, "TCP_USER_TIMEOUT: " + timedOut}},
+		{name: "one lost try shows nothing", packets: "handshake\nexchange 100 200\n+1 > P. len=50 lost\n+60 other",
+			client: "D[nil] " + alive, clientIf: []string{"it gave up: " + timedOut}},
+		{name: "own firewall drops the RSTs", packets: "handshake\nexchange 100 200\n+1 > P. len=50\n< stateless lost\n+0.2 > rexmit\n< stateless lost\n+0.4 > rexmit\n< stateless lost\n+0.8 > rexmit\n< stateless lost\n+60 other",
+			client: "D[nil] " + timedOut, clientIf: []string{"that RST reached it: " + told}},
+	}
+}
