@@ -28,9 +28,7 @@ func http2Family() (all []Scenario) {
 			s.Name = name + s.Name
 			s.Tail = 50 * time.Millisecond
 			if secure && s.Expect.Conns[0].Class == "graceful" {
-				either := eitherFIN(s.Expect.Conns[0].By) // close_notify comes before the FIN
-				either.OffWire = s.Expect.OffWire
-				s.Expect = either
+				s.Expect.Conns[0].FirstEnd = either // close_notify comes before the FIN
 			}
 			all = append(all, s)
 		}
@@ -113,8 +111,7 @@ func h2PanicInBody(secure bool) Scenario {
 }
 
 func h2ShutdownIdle(secure bool) Scenario {
-	e := serverFIN()
-	e.Conns[0].AlsoBy, e.Conns[0].FirstEnd = []string{record.Client}, ""
+	e := eitherFIN(record.Server)
 	return h2("shutdown-idle", "the server is shut down while the connection is idle: GOAWAY", e, secure, func(l *L, c *http.Client) {
 		one(l, c)
 		l.At("fetched")
@@ -136,8 +133,7 @@ func shutdown(l *L, s *http.Server) {
 }
 
 func h2ShutdownBusy(secure bool) Scenario {
-	e := clientFIN() // a client closes the connection after GOAWAY and its last stream
-	e.Conns[0].AlsoBy, e.Conns[0].FirstEnd = []string{record.Server}, ""
+	e := eitherFIN(record.Client)
 	return h2("shutdown-busy", "the server is shut down while a request is being handled: GOAWAY, the answer, and the end", e, secure, func(l *L, c *http.Client) {
 		one(l, c)
 		l.Wait("shut down")
@@ -154,7 +150,9 @@ func h2ShutdownBusy(secure bool) Scenario {
 }
 
 func h2ServerClose(secure bool) Scenario {
-	return h2("server-close", "the server is closed (Server.Close) while a request is being handled", serverFIN(), secure, one, func(l *L) http.HandlerFunc {
+	e := serverFIN()
+	e.Conns[0].AlsoIn, e.Conns[0].Also = []string{"reset"}, []string{"close-with-unread-data", "abortive-close", "write-after-close"} // a frame may be unread
+	return h2("server-close", "the server is closed (Server.Close) while a request is being handled", e, secure, one, func(l *L) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			_ = l.respond(w, pattern(50))
 			l.At("busy")
@@ -208,8 +206,8 @@ func h2Killed(secure bool) Scenario {
 func h2PathCut(secure bool) Scenario {
 	e := offWire(first(truth("half-open", "peer-vanished", record.Unknown, "retransmission-timeout", "fin-timeout"), record.Client, "FIN"), "the transport's ping timeout")
 	e.Conns[0].AlsoBy, e.Conns[0].AlsoIn = []string{record.Server}, []string{"timed-out"}
-	e.Conns[0].Views = []record.View{{Capture: record.Server, Class: "half-open", Cause: "peer-vanished", By: record.Unknown,
-		Also: []string{"still-open", "zero-window-stall", "retransmission-timeout"}, Why: "nothing of the client reached this wire"}}
+	e.Conns[0].Views = []record.View{{Capture: record.Server, Class: "open", Cause: "still-open", By: record.Unknown,
+		FirstEnd: "none", Why: "after the cut neither end's packets cross: an idle connection"}}
 	s := h2("path-cut", "the path is cut in mid-body; the client's pings stay unanswered, and the transport gives up", e, secure, func(l *L, c *http.Client) {
 		one(l, c)
 	}, func(l *L) http.HandlerFunc {
@@ -273,7 +271,7 @@ func h2Raw() (all []Scenario) {
 		}
 		for i := range e.Conns { // frames of the client's that nobody read make Close a RST
 			e.Conns[i].AlsoBy, e.Conns[i].AlsoIn, e.Conns[i].Flag = []string{record.Client}, []string{"reset"}, ""
-			e.Conns[i].Also = append(e.Conns[i].Also, "write-after-close", "close-with-unread-data")
+			e.Conns[i].Also = append(e.Conns[i].Also, "write-after-close", "close-with-unread-data", "abortive-close")
 		}
 		all = append(all, Scenario{Name: "h2c-" + r.name, About: "h2c: the server sends " + r.about, Expect: e, Tail: 50 * time.Millisecond,
 			Client: func(l *L) { one(l, l.h2Client(false)) },

@@ -12,11 +12,16 @@ import (
 	"hangup/internal/lab/record"
 )
 
+// lateAnswer: the client has closed, and the answer draws a RST.
+func lateAnswer() record.Expect {
+	return first(truth("reset", "write-after-close", record.Server), record.Client, "FIN")
+}
+
 // cancelHeaders: the client stops waiting before the answer has begun. It
 // has nothing unread, so that its Close is a FIN; the handler learns by its
 // context.
 func cancelHeaders() Scenario {
-	return web("cancel-waiting", "the client cancels its request while it waits for the header", clientFIN(), func(l *L) {
+	return web("cancel-waiting", "the client cancels its request while it waits for the header; the handler answers all the same", lateAnswer(), func(l *L) {
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() {
 			l.Wait("busy")
@@ -93,7 +98,7 @@ func stallInBody(l *L) {
 }
 
 func responseHeaderTimeout() Scenario {
-	return web("response-header-timeout", "Transport.ResponseHeaderTimeout ends the wait for an answer", offWire(clientFIN(), "the transport's timeout"), func(l *L) {
+	return web("response-header-timeout", "Transport.ResponseHeaderTimeout ends the wait for an answer", offWire(lateAnswer(), "the transport's timeout"), func(l *L) {
 		_, _ = l.fetch(l.client(func(t *http.Transport) { t.ResponseHeaderTimeout = 300 * time.Millisecond }), "GET", nil)
 		l.Wait("noticed")
 	}, func(l *L) {
@@ -197,7 +202,7 @@ func earlyResponse(size int) Scenario {
 
 // clientGoneInUpload: the client's body fails, and with it the request.
 func clientGoneInUpload() Scenario {
-	return web("upload-abandoned", "the client's request body ends early: it closes in mid-request, and the handler reads unexpected EOF", clientFIN(), func(l *L) {
+	return web("upload-abandoned", "the client's request body ends early: it closes in mid-request, and the handler reads unexpected EOF", lateAnswer(), func(l *L) {
 		body := io.MultiReader(bytes.NewReader(pattern(50)), failingReader{})
 		_, _ = l.fetch(l.client(nil), "POST", body)
 		l.Wait("noticed")

@@ -93,7 +93,7 @@ func icmpOnSYN(m icmpMessage) Scenario {
 // icmpOnData: the path breaks under established data, and a router says so
 // for every segment. The errno waits until the kernel gives up.
 func icmpOnData(m icmpMessage) Scenario {
-	s := pair(Scenario{Name: m.name + "-on-data", Places: []Place{m.place()}, Limit: 30 * time.Second, Beat: true,
+	s := pair(Scenario{Name: m.name + "-on-data", Places: []Place{m.place()}, Limit: 30 * time.Second, Beat: true, Tail: 3 * time.Second,
 		About:  fmt.Sprintf("established data is lost, and a router answers each segment with ICMP type %d code %d until the client's kernel gives up", m.typ, m.code),
 		Sysctl: tcpSysctl(record.Client, "tcp_retries2", "2"),
 		Probes: []string{reader},

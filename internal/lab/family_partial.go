@@ -133,7 +133,7 @@ func firewalledAnswers(side string) Scenario {
 	s := pair(Scenario{
 		Name:   "firewall-drops-inbound-" + side,
 		About:  "the " + side + "'s own firewall starts to drop what comes in: its capture shows the acknowledgements, its socket gives up all the same",
-		Probes: []string{reader, inRead}, Places: []Place{direct4, direct6}, Limit: 30 * time.Second, Beat: true, Tail: 100 * time.Millisecond,
+		Probes: []string{reader, inRead}, Places: []Place{direct4, direct6}, Limit: 30 * time.Second, Beat: true, Tail: 2 * time.Second,
 		Sysctl: tcpSysctl(side, "tcp_retries2", "3"),
 		Expect: first(truth("timed-out", "retransmission-timeout", record.Unknown, "still-open", "peer-vanished"), "none", ""),
 	}, side, func(l *L, c *Conn) {
@@ -167,7 +167,7 @@ func firewalledRST(side string) Scenario {
 	s := pair(Scenario{
 		Name:   "firewall-drops-rst-" + side,
 		About:  "the other side resets, but the " + side + "'s own firewall drops the RST behind the capture point; its next data draws another one, dropped too, and its kernel gives up",
-		Places: []Place{direct4}, Limit: 30 * time.Second, Beat: true, Tail: 100 * time.Millisecond, Probes: []string{reader},
+		Places: []Place{direct4}, Limit: 30 * time.Second, Beat: true, Tail: 2 * time.Second, Probes: []string{reader},
 		Sysctl: tcpSysctl(side, "tcp_retries2", "3"),
 		Expect: first(truth("reset", "abortive-close", other(side), "retransmission-timeout", "peer-lost-state"), other(side), "RST"),
 	}, side, func(l *L, c *Conn) {

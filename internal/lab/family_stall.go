@@ -209,7 +209,7 @@ func keepAliveTraffic() Scenario {
 // hostDownBehindRouter: the router's ARP stays unanswered, and it says so.
 func hostDownBehindRouter() Scenario {
 	s := pair(Scenario{Name: "host-down-behind-router", About: "the server's host goes down; the router answers the client's data with host unreachable, until the client gives up with that errno",
-		Probes: []string{writer, reader}, Places: routedPlaces(), Limit: 40 * time.Second, Beat: true,
+		Probes: []string{writer, reader}, Places: routedPlaces(), Limit: 40 * time.Second, Beat: true, Tail: 4 * time.Second,
 		Sysctl: tcpSysctl(record.Client, "tcp_retries2", "4"),
 		Expect: first(truth("timed-out", "retransmission-timeout", record.Unknown, "peer-vanished"), "none", ""),
 	}, record.Client, func(l *L, c *Conn) {
@@ -239,6 +239,9 @@ func hostDownOnLink() Scenario {
 	s.Name = "host-down-on-link"
 	s.About = "the server's host stops answering anything, ARP included; the client's data cannot even leave, and it gives up"
 	s.Places, s.Probes = []Place{direct4, direct6}, []string{writer}
+	s.Expect = offWire(first(truth("open", "still-open", record.Unknown), "none", ""), "the data itself: only unanswered ARP requests or neighbour solicitations reach the wire")
+	s.Expect.Conns[0].AlsoIn, s.Expect.Conns[0].AlsoBy = []string{"timed-out", "half-open"}, []string{record.Server}
+	s.Expect.Conns[0].Also = []string{"retransmission-timeout", "peer-vanished"}
 	s.Network = func(n *N) {
 		n.Greeted()
 		n.Wait("watching")
@@ -252,7 +255,7 @@ func hostDownOnLink() Scenario {
 // pmtuBlackhole: large segments die silently, small ones pass.
 func pmtuBlackhole() Scenario {
 	s := pair(Scenario{Name: "pmtu-blackhole", About: "segments above 600 bytes are lost without a word; the client's large write is repeated until it gives up, while the server's small ones arrive",
-		Probes: []string{reader}, Places: wiredPlaces(), Limit: 40 * time.Second, Beat: true,
+		Probes: []string{reader}, Places: wiredPlaces(), Limit: 40 * time.Second, Beat: true, Tail: 3 * time.Second,
 		Sysctl: tcpSysctl(record.Client, "tcp_retries2", "3"),
 		Expect: first(truth("timed-out", "pmtu-blackhole", record.Network, "retransmission-timeout"), "none", ""),
 	}, record.Client, func(l *L, c *Conn) {

@@ -189,7 +189,7 @@ func middleboxResetsBoth() Scenario {
 func middleboxSilent() Scenario {
 	s := middlebox(Scenario{
 		Name: "middlebox-silent", About: "a router's entry has expired, and it drops without a word: the client's kernel gives up",
-		Probes: []string{reader, writer}, Places: routedPlaces(), Limit: 30 * time.Second, Beat: true, Sysctl: tcpSysctl(record.Client, "tcp_retries2", "3"),
+		Probes: []string{reader, writer}, Places: routedPlaces(), Limit: 30 * time.Second, Beat: true, Tail: 2 * time.Second, Sysctl: tcpSysctl(record.Client, "tcp_retries2", "3"),
 		Expect: silentTruth("retransmission-timeout", record.Client),
 	}, func(n *N) {
 		n.Rule(routerRole, "fwd", "tcp sport 8080 drop")
@@ -203,7 +203,7 @@ func middleboxSilent() Scenario {
 func conntrackExpired() Scenario {
 	s := middlebox(Scenario{
 		Name: "conntrack-expired", About: "a router with connection tracking (established timeout 1 s, tcp_loose 0) drops what is invalid: data after an idle time is lost",
-		Probes: []string{reader, inRead}, Places: routedPlaces(), Limit: 30 * time.Second, Beat: true,
+		Probes: []string{reader, inRead}, Places: routedPlaces(), Limit: 30 * time.Second, Beat: true, Tail: 2 * time.Second,
 		Sysctl: append(tcpSysctl(record.Client, "tcp_retries2", "3"),
 			Sysctl{routerRole, "net.netfilter.nf_conntrack_tcp_timeout_established", "1"}, Sysctl{routerRole, "net.netfilter.nf_conntrack_tcp_loose", "0"}),
 		Setup:  func(n *N) { n.Rule(routerRole, "fwd", "ct state invalid drop") },

@@ -201,8 +201,8 @@ func TestGoSeesBlockedCalls(t *testing.T) {
 
 // TestLive runs a few scenarios for real.
 func TestLive(t *testing.T) {
-	if os.Getenv("HANGUP_LAB") == "" {
-		t.Skip("set HANGUP_LAB=1 to run scenarios live (needs root and network namespaces)")
+	if os.Getenv("HANGUP_LAB_LIVE") == "" {
+		t.Skip("set HANGUP_LAB_LIVE=1 to run scenarios live (needs root and network namespaces)")
 	}
 	if why := unable(); why != "" {
 		t.Skip(why)

@@ -81,7 +81,15 @@ func execute(ctx context.Context, s Scenario, id, dir string, keep bool) (err er
 	if err := r.stopCaptures(); err != nil {
 		return err
 	}
-	return r.recording().Write(dir)
+	rec := r.recording()
+	for i := range rec.Expect.Conns {
+		if c := &rec.Expect.Conns[i]; c.FirstEnd == either {
+			if err := settleFINs(dir, c); err != nil {
+				return err
+			}
+		}
+	}
+	return rec.Write(dir)
 }
 
 func (r *run) startPrograms() error {
