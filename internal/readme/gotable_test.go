@@ -128,12 +128,15 @@ func find(all []record.Recording, base, probe string) *record.Recording {
 // the event had reached its socket, repetitions folded.
 func results(r *record.Recording, side, op string) string {
 	if r == nil {
-		return ""
+		return "—"
 	}
 	var list []string
 	for _, c := range r.Calls {
 		if c.Side != side || c.Op != op || c.Phase != record.After || c.Level != record.Socket {
 			continue
+		}
+		if c.Error == "ErrClosed" {
+			continue // the program had closed by then
 		}
 		s := c.Error
 		if c.Error == "nil" && op == "read" {
@@ -142,6 +145,9 @@ func results(r *record.Recording, side, op string) string {
 		if len(list) == 0 || list[len(list)-1] != s {
 			list = append(list, s)
 		}
+	}
+	if len(list) == 0 {
+		return "—"
 	}
 	return strings.Join(list, ", then ")
 }
