@@ -24,13 +24,15 @@ const (
 
 // beat takes note of n payload bytes that the end sends at the given time,
 // when its last payload came at e.LastData.
-func (e *End) beat(at Stamp, n uint32) {
-	b := &e.Beat
-	if !e.LastData.Seen() {
+func (e *End) beat(at Stamp, n uint32) { e.Beat.take(e.LastData, at, n) }
+
+// take is [End.beat] for an end whose last payload came at last.
+func (b *Beat) take(last, at Stamp, n uint32) {
+	if !last.Seen() {
 		b.len = n
 		return
 	}
-	gap := at.Time - e.LastData.Time
+	gap := at.Time - last.Time
 	if gap < beatPause {
 		if b.len += n; b.len > beatBytes {
 			b.run, b.gap = 0, 0

@@ -170,7 +170,10 @@ type End struct {
 	finAcked     bool
 	edgeKnown    bool // RightEdge and WindowAck are valid
 	nhole        uint8
-	ncopies      uint8
+	ncopies      uint8          // where in copies the next one goes
+	sameID       bool           // its last two packets bear the same IP ID
+	doubled      bool           // its latest packet was seen twice
+	pairs        bool           // ... and so was the one before
 	holes        [maxHoles]span // sequence space passed over, ascending
 	holeTime     int64          // when the newest hole appeared
 	mayChallenge int64          // when the peer sent something a challenge ACK answers; 0 if it did not

@@ -21,79 +21,122 @@ const (
 	copySamePlace = 100e6
 )
 
-// copyKey is what two captures of one packet share, and where each was seen.
-type copyKey struct {
-	time  int64
-	sig   uint64 // everything a router or bridge leaves alone
-	encap uint32
-	link  uint32
-	iface uint16
-	dir   capture.Traits
-	id    uint16
-	ttl   uint8
-	stamp bool // timestamps: a retransmission would differ
-	idSet bool // IP ID not 0: a retransmission would differ, unless the sender always uses this one
+// sighting is when a packet was seen, and what two captures of it share.
+type sighting struct {
+	sig  uint32 // everything a router or bridge leaves alone
+	when uint32 // time >> sightingTick: differences of up to 36 minutes
 }
+
+// sightingTick makes sighting.when count units of 1024 ns.
+const sightingTick = 10
+
+func sightingOf(p *capture.Packet) sighting {
+	return sighting{signature(p), uint32(p.Time >> sightingTick)}
+}
+
+// signature hashes what a router or bridge leaves alone.
+func signature(p *capture.Packet) uint32 {
+	a := uint64(p.Seq)<<32 | uint64(p.Ack)
+	b := uint64(p.Len)<<32 | uint64(p.Window)<<16 | uint64(p.Flags)
+	d := uint64(p.TSVal)<<32 | uint64(p.TSEcr)
+	b ^= uint64(p.Options) << 16
+	if p.Has(capture.HasIPID) {
+		d ^= uint64(p.IPID) << 24
+	}
+	if p.Options&capture.OptSACK != 0 {
+		d += mix(uint64(p.SACK[0]), uint64(p.SACK[1]))
+	}
+	return uint32(mix(a^b, d) >> 16)
+}
+
+// place is where in the capture a packet was seen: its interface,
+// encapsulation and direction, and which IP header it bears.
+type place uint64
+
+func placeOf(p *capture.Packet) place {
+	dir := p.Traits & (capture.Inbound | capture.Outbound | capture.NotToUs)
+	ip := p.Traits & (capture.IPv6 | capture.HasIPID)
+	return place(p.Encap)<<32 | place(p.Iface)<<16 | place(p.Depth)<<8 | place(ip) | place(dir>>4)
+}
+
+func (pl place) encap() uint32              { return uint32(pl >> 32) }
+func (pl place) iface() uint16              { return uint16(pl >> 16) }
+func (pl place) depth() uint8               { return uint8(pl >> 8) }
+func (pl place) has(ip capture.Traits) bool { return capture.Traits(pl)&ip != 0 }
+
+// copyKey is a packet that was seen, and where.
+type copyKey struct {
+	sighting
+	place place
+	link  uint32
+	ttl   uint8
+}
+
+func linkKey(link uint64) uint32 { return uint32(link) ^ uint32(link>>24) }
 
 // isCopy reports whether p was seen before at another capture point, or
 // twice at a mirrored one, and remembers it if not.
 func (c *Conn) isCopy(from Side, p *capture.Packet) bool {
-	e := &c.Ends[from]
-	k := copyKeyOf(p)
-	for i := range e.copies {
-		if o := &e.copies[i]; o.idSet && o.id == k.id && o.sig != k.sig {
-			k.idSet = false // other packets bear the same one: it tells nothing (RFC 6864 4.1)
+	e, o := &c.Ends[from], &c.Ends[from.Peer()]
+	k := copyKey{sightingOf(p), placeOf(p), linkKey(p.Link), p.TTL}
+	if !e.news(o, p) {
+		for i := range e.copies {
+			if e.copies[i].sig == k.sig && e.copied(o, &e.copies[i], &k, p) {
+				e.doubled = e.doubled || i == int(e.ncopies+keptCopies-1)%keptCopies
+				return true
+			}
 		}
 	}
-	for i := range e.copies {
-		if e.copies[i].sig == k.sig && e.copies[i].covers(&k, p) {
-			return true
-		}
-	}
-	e.copies[e.ncopies%keptCopies] = k
-	e.ncopies++
+	e.remember(k, p)
 	return false
 }
 
-func copyKeyOf(p *capture.Packet) copyKey {
-	k := copyKey{
-		time: p.Time, encap: p.Encap, link: uint32(p.Link) ^ uint32(p.Link>>24), iface: p.Iface,
-		dir: p.Traits & (capture.Inbound | capture.Outbound | capture.NotToUs), ttl: p.TTL,
+// news reports whether p goes on where e left off, or acknowledges what e
+// had not acknowledged: then nothing before it can be the same packet.
+func (e *End) news(o *End, p *capture.Packet) bool {
+	if !e.Started || !o.Started {
+		return e.Packets == 0
 	}
-	k.stamp = p.Options&capture.OptTimestamps != 0
-	k.id, k.idSet = p.IPID, p.Has(capture.HasIPID) && p.IPID != 0
-	a := uint64(p.Seq)<<32 | uint64(p.Ack)
-	b := uint64(p.Len)<<32 | uint64(p.Window)<<16 | uint64(p.Flags)
-	d := uint64(p.TSVal)<<32 | uint64(p.TSEcr)
-	var id uint64
-	if p.Has(capture.HasIPID) {
-		id = uint64(p.IPID)
-	}
-	sack := uint64(p.SACK[0])<<32 | uint64(p.SACK[1])
-	k.sig = mix(mix(a, b)^id, mix(d, uint64(p.Options)^sack))
-	return k
-}
-
-// covers reports whether k, seen later than o and alike, is the same packet.
-func (o *copyKey) covers(k *copyKey, p *capture.Packet) bool {
-	d := k.time - o.time
-	if o.time == 0 {
+	if p.Flags&(capture.SYN|capture.RST) != 0 {
 		return false
 	}
+	return p.Seq == e.SndNxt && (p.Len > 0 || p.Flags.Has(capture.FIN)) ||
+		p.Flags.Has(capture.ACK) && seqLT(o.SndUna, p.Ack) && near(p.Ack, o.SndNxt)
+}
+
+// remember keeps the packet, no copy of another, as e's latest.
+func (e *End) remember(k copyKey, p *capture.Packet) {
+	e.sameID = p.Has(capture.HasIPID) && e.IPIDKind != IPIDUnknown && p.IPID == e.IPIDLast
+	e.pairs, e.doubled = e.doubled, false
+	e.copies[e.ncopies%keptCopies] = k
+	e.ncopies = (e.ncopies + 1) % keptCopies
+}
+
+// copied reports whether k, seen later than its like s, is the same packet.
+func (e *End) copied(o *End, s, k *copyKey, p *capture.Packet) bool {
+	d := int64(int32(k.when-s.when)) << sightingTick
 	if d < 0 {
 		d = -d // capture points deliver out of order
 	}
-	elsewhere := o.encap != k.encap || o.iface != k.iface || o.link != k.link || o.dir != k.dir || o.ttl != k.ttl
+	// What a retransmission would not share. An IP ID that other packets of
+	// the sender bear as well tells nothing (RFC 6864 4.1).
+	byID := p.Has(capture.HasIPID) && p.IPID != 0 && !e.sameID
+	byStamp := p.Options&capture.OptTimestamps != 0
+	elsewhere := s.place != k.place || s.link != k.link || s.ttl != k.ttl
 	switch {
-	case elsewhere && (k.idSet || k.stamp):
+	case *s == copyKey{}:
+		return false
+	case elsewhere && (byID || byStamp):
 		return d < copyElsewhere
 	case elsewhere:
 		return d < copyElsewhereBare
 	case p.Flags.Has(capture.RST):
-		// Forgers send the same RST several times at once; only another
-		// place proves one of them a copy.
-		return false
-	case k.idSet:
+		// Forgers send the same RST several times at once. Only another
+		// place proves one of them a copy, or that the packet before the
+		// RST had been doubled as well.
+		before := e.pairs || e.Packets == e.Resets && o.doubled
+		return before && !e.doubled && d < copySamePlace
+	case byID:
 		return d < copySamePlace
 	}
 	return false

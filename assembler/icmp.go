@@ -3,9 +3,10 @@ package assembler
 import "hangup/capture"
 
 // icmp joins an ICMP error to the connection of the segment it quotes.
-func (t *Tracker) icmp(p *capture.Packet) {
-	key, fromA := tupleOf(p)
-	i := t.table.find(&key, key.hash(t.table.seed)).conn - 1
+func (t *Tracker) icmp(p *capture.Packet, tag uint32) {
+	at := t.find(p, tag)
+	i := t.promote(&at)
+	_, fromA := tupleOf(p)
 	for ; i >= 0; i = t.conn(i).next - 1 {
 		c := t.conn(i)
 		e := &c.Ends[c.side(fromA)]

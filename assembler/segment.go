@@ -117,7 +117,7 @@ func (c *Conn) settleRoles(from Side, p *capture.Packet) Side {
 // arrive counts the packet and notes what the capture says of its quality.
 func (c *Conn) arrive(e *End, at Stamp, p *capture.Packet) Notes {
 	var notes Notes
-	if c.before > at.Time {
+	if c.Last.Seen() && c.before > at.Time {
 		notes = NoteTimeBackwards
 		c.mark(at, c.sideOf(e), TimeBackwards, clamp32((c.before-at.Time)/1000))
 	}
@@ -152,7 +152,7 @@ func (c *Conn) idle(at Stamp) int64 {
 // depart does what every packet ends with.
 func (c *Conn) depart(e, o *End, at Stamp, p *capture.Packet) {
 	e.Last = at
-	if c.Last.Time <= at.Time {
+	if c.Last.Time <= at.Time || !c.Last.Seen() {
 		c.Last = at
 	}
 	if c.NResets > 0 {

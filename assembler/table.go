@@ -34,12 +34,12 @@ func ordered(x *[16]byte, xp uint16, y *[16]byte, yp uint16) bool {
 	return xp <= yp
 }
 
-// hash mixes t with a per-run seed, so that nobody can prepare a capture
-// whose tuples all collide.
-func (t *tuple) hash(seed uint64) uint64 {
-	h := seed ^ uint64(t.ap)<<16 ^ uint64(t.bp)
-	h = mix(h^binary.LittleEndian.Uint64(t.a[8:]), binary.LittleEndian.Uint64(t.b[8:])^0xa0761d6478bd642f)
-	return mix(h^binary.LittleEndian.Uint64(t.a[:8]), binary.LittleEndian.Uint64(t.b[:8])^0xe7037ed1a0b428db)
+// hashEnd mixes an endpoint with a per-run seed, so that nobody can prepare a
+// capture whose tuples all collide.
+func hashEnd(a *[16]byte, port uint16, seed uint64) uint64 {
+	h := binary.LittleEndian.Uint64(a[:8]) ^ uint64(port)<<16 ^ seed
+	l := binary.LittleEndian.Uint64(a[8:]) ^ bits.RotateLeft64(seed, 29)
+	return mix(h, l)
 }
 
 func mix(a, b uint64) uint64 {
@@ -47,82 +47,141 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// table maps tuples to the newest connection of each: open addressing with
-// linear probing, keys in the slots so that a lookup touches one cache line
-// of it, and no pointer for the collector to follow.
+// ref names a record: its kind in the upper two bits, one more than its
+// number in that kind's pool in the others. The zero ref names none.
+type ref uint32
+
+const (
+	aTomb ref = iota << refBits // a connection that was reported
+	aLone                       // one SYN
+	aFlow                       // a plain connection
+	aConn                       // the newest of a tuple's connections in general
+
+	refBits = 30
+)
+
+func makeRef(kind ref, i uint32) ref { return kind | ref(i+1) }
+func (r ref) kind() ref              { return r &^ (1<<refBits - 1) }
+func (r ref) index() uint32          { return uint32(r&(1<<refBits-1)) - 1 }
+
+// slot is a table entry: a tag, which is half of the tuple's hash, above a
+// ref. The key itself is in the record, and verified there. 0 is free.
+type slot uint64
+
+func makeSlot(tag uint32, r ref) slot { return slot(tag)<<32 | slot(r) }
+func (s slot) tag() uint32            { return uint32(s >> 32) }
+func (s slot) ref() ref               { return ref(s) }
+
+// table finds records by tag: extendible hashing over pages of open
+// addressing with linear probing. The tag's upper bits choose the page, its
+// lower ones the place there. A page that fills up is split into two, which
+// needs no key, moves only its own entries and never holds the whole table
+// twice.
 type table struct {
-	slots []slot
-	mask  uint64
+	dir   []*slotPage
+	depth uint8 // the directory tells pages apart by so many bits
+}
+
+const (
+	slotBits = 12
+	slotMask = 1<<slotBits - 1
+	slotFill = 3 << slotBits / 4 // slots used before a page is split
+)
+
+type slotPage struct {
+	slots [1 << slotBits]slot
 	used  int
-	seed  uint64
+	depth uint8 // all tags in it agree in so many upper bits
 }
 
-type slot struct {
-	key  tuple
-	conn int32 // index of the newest connection, plus one; 0 is a free slot
+func newTable() *table { return &table{dir: []*slotPage{new(slotPage)}} }
+
+func (tb *table) page(tag uint32) *slotPage { return tb.dir[tag>>(32-tb.depth)] }
+
+// add enters a record whose tuple is not in the table yet.
+func (tb *table) add(tag uint32, r ref) {
+	pg := tb.page(tag)
+	for pg.used >= slotFill {
+		tb.split(tag)
+		pg = tb.page(tag)
+	}
+	pg.add(makeSlot(tag, r))
 }
 
-func newTable(seed uint64) *table {
-	return &table{slots: make([]slot, 1024), mask: 1023, seed: seed}
+func (pg *slotPage) add(s slot) {
+	i := s.tag() & slotMask
+	for pg.slots[i] != 0 {
+		i = (i + 1) & slotMask
+	}
+	pg.slots[i] = s
+	pg.used++
 }
 
-// find returns the slot of t, or the free slot where it belongs.
-func (tb *table) find(t *tuple, h uint64) *slot {
-	for i := h & tb.mask; ; i = (i + 1) & tb.mask {
-		s := &tb.slots[i]
-		if s.conn == 0 || s.key == *t {
-			return s
+// split divides the page of tag by one more bit.
+func (tb *table) split(tag uint32) {
+	old := tb.page(tag)
+	if old.depth == tb.depth {
+		dir := make([]*slotPage, 2*len(tb.dir))
+		for i := range dir {
+			dir[i] = tb.dir[i/2]
+		}
+		tb.dir = dir
+		tb.depth++
+	}
+	old.depth++
+	upper := &slotPage{depth: old.depth}
+	bit := uint32(1) << (32 - old.depth)
+	all := old.slots
+	old.slots, old.used = [1 << slotBits]slot{}, 0
+	for _, s := range all {
+		switch {
+		case s == 0:
+		case s.tag()&bit != 0:
+			upper.add(s)
+		default:
+			old.add(s)
+		}
+	}
+	span := 1 << (tb.depth - old.depth) // directory entries of each half
+	first := int(tag>>(32-old.depth)|1) * span
+	for i := range span {
+		tb.dir[first+i] = upper
+	}
+}
+
+// each calls f for every record in the table.
+func (tb *table) each(f func(ref)) {
+	var last *slotPage
+	for _, pg := range tb.dir {
+		if pg == last {
+			continue // stands in several entries, which are neighbours
+		}
+		last = pg
+		for _, s := range &pg.slots {
+			if s != 0 {
+				f(s.ref())
+			}
 		}
 	}
 }
 
-// put makes conn the newest connection of t.
-func (tb *table) put(t *tuple, conn int32) {
-	if tb.used*4 >= len(tb.slots)*3 {
-		tb.grow()
-	}
-	s := tb.find(t, t.hash(tb.seed))
-	if s.conn == 0 {
-		s.key = *t
-		tb.used++
-	}
-	s.conn = conn + 1
-}
-
-func (tb *table) grow() {
-	old := tb.slots
-	tb.slots = make([]slot, 2*len(old))
-	tb.mask = uint64(len(tb.slots) - 1)
-	for i := range old {
-		if old[i].conn != 0 {
-			*tb.find(&old[i].key, old[i].key.hash(tb.seed)) = old[i]
-		}
-	}
-}
-
-// remove frees t's slot and moves up the entries that had been displaced by
-// it, so that no tombstone remains.
-func (tb *table) remove(t *tuple) {
-	i := t.hash(tb.seed) & tb.mask
-	for ; tb.slots[i].key != *t || tb.slots[i].conn == 0; i = (i + 1) & tb.mask {
-		if tb.slots[i].conn == 0 {
-			return
-		}
-	}
-	tb.used--
+// remove frees slot i and moves up the entries that it had displaced, so
+// that no gap remains in their way.
+func (pg *slotPage) remove(i uint32) {
+	pg.used--
 	for j := i; ; {
-		tb.slots[i] = slot{}
+		pg.slots[i] = 0
 		for {
-			j = (j + 1) & tb.mask
-			if tb.slots[j].conn == 0 {
+			j = (j + 1) & slotMask
+			if pg.slots[j] == 0 {
 				return
 			}
-			home := tb.slots[j].key.hash(tb.seed) & tb.mask
-			if (j-home)&tb.mask >= (j-i)&tb.mask {
+			home := pg.slots[j].tag() & slotMask
+			if (j-home)&slotMask >= (j-i)&slotMask {
 				break
 			}
 		}
-		tb.slots[i] = tb.slots[j]
+		pg.slots[i] = pg.slots[j]
 		i = j
 	}
 }

@@ -9,59 +9,66 @@ import (
 // Config is what a Tracker needs to know.
 type Config struct {
 	// Done is called once for every connection, when it is over or the
-	// tracker finishes; the Conn is the callee's only until it returns. The
-	// order is that of endings, which Conn.ID brings back into the order of
-	// first packets.
+	// tracker finishes; the Conn is the callee's only until it returns, and
+	// not to be changed. The order is that of endings, which Conn.ID brings
+	// back into the order of first packets.
 	Done func(*Conn)
 
 	// Trace, if not nil, is called for every packet of every connection,
 	// after it took effect.
 	Trace func(Step)
+
+	general bool // for tests: no lone, no flow, every connection is a Conn from its first packet
 }
 
-// linger is how long (ns of packet time) a connection that is over stays in
-// the table, so that late packets still find it: longer than TIME_WAIT and
-// any retransmission of a FIN that is still of interest.
-const linger = 150e9
+// linger is how long (ns of packet time) a connection that is over stays as
+// it is, so that late packets still change it: retransmissions of a FIN and
+// their answers, the RST of a program that closed before it had read all.
+// What comes later finds a tomb.
+const linger = 5e9
 
-// Tracker follows all connections of one stream of packets.
+// Tracker follows all connections of one stream of packets. A connection is
+// a lone, a flow or a Conn, and when it was over for some time a tomb; the
+// table finds it by its tuple.
 type Tracker struct {
 	cfg    Config
+	seed   uint64
 	table  *table
-	pages  []*[pageSize]Conn
-	free   []int32
-	nconn  int32 // records ever taken from the pages
+	lones  pool[lone]
+	wide   pool[wide]
+	places places
+	flows  pool[flow]
+	apps   apps
+	conns  pool[Conn]
+	tombs  tombs
+	heirs  map[uint64]heir // by Conn.ID
+	ended  queue
+
 	lastID uint64
 	now    int64 // latest packet time seen
 	batch  *capture.Batch
+	block  block
 
-	over     []int32 // connections that are over, in the order in which they ended
-	overHead int
+	spareLone, spareFlow *Conn // what is reported is expanded into them
 
-	orphanICMP uint64
+	orphanICMP, late uint64
 }
-
-const pageSize = 128
 
 // New returns a Tracker without connections.
 func New(cfg Config) *Tracker {
-	return &Tracker{cfg: cfg, table: newTable(maphash.Comparable(maphash.MakeSeed(), 0))}
+	return &Tracker{
+		cfg: cfg, seed: maphash.Comparable(maphash.MakeSeed(), 0), table: newTable(), heirs: make(map[uint64]heir),
+		spareLone: new(Conn), spareFlow: new(Conn),
+	}
 }
 
 // Batch takes the packets of b, in order. It keeps nothing of b.
 func (t *Tracker) Batch(b *capture.Batch) {
 	t.batch = b
-	for i := range b.Packets {
-		p := &b.Packets[i]
-		switch p.Kind {
-		case capture.TCP:
-			t.tcp(p)
-		case capture.ICMPError:
-			t.icmp(p)
-		}
-		if p.Time > t.now {
-			t.now = p.Time
-		}
+	for rest := b.Packets; len(rest) > 0; {
+		n := min(len(rest), blockSize)
+		t.take(rest[:n])
+		rest = rest[n:]
 	}
 	t.batch = nil
 	t.retire(t.now - linger)
@@ -70,85 +77,88 @@ func (t *Tracker) Batch(b *capture.Batch) {
 // Finish reports every connection that is still in the table. The tracker
 // must not be used afterwards.
 func (t *Tracker) Finish() {
-	t.retire(1<<63 - 1)
-	for i := range t.table.slots {
-		for c := t.table.slots[i].conn - 1; c >= 0; {
-			conn := t.conn(c)
-			c = conn.next - 1
-			t.cfg.Done(conn)
+	t.table.each(func(r ref) {
+		if r.kind() != aConn {
+			t.report(r)
+			return
 		}
-	}
+		for i := int32(r.index()); i >= 0; {
+			next := t.conn(i).next - 1
+			t.report(makeRef(aConn, uint32(i)))
+			i = next
+		}
+	})
 	t.table = nil
+}
+
+// report hands a connection to Done.
+func (t *Tracker) report(r ref) {
+	switch r.kind() {
+	case aLone:
+		t.expandLone(t.lones.at(r.index()), t.spareLone)
+		t.cfg.Done(t.spareLone)
+	case aFlow:
+		t.expandFlow(t.flows.at(r.index()), t.spareFlow)
+		t.cfg.Done(t.spareFlow)
+	case aConn:
+		t.cfg.Done(t.conns.at(r.index()))
+	}
 }
 
 // OrphanICMP counts ICMP errors about connections that the capture does not show.
 func (t *Tracker) OrphanICMP() uint64 { return t.orphanICMP }
 
-func (t *Tracker) conn(i int32) *Conn { return &t.pages[i/pageSize][i%pageSize] }
+// LatePackets counts packets of connections that had been over for long, and
+// were reported: they changed nothing.
+func (t *Tracker) LatePackets() uint64 { return t.late }
 
-func (t *Tracker) take() int32 {
-	if n := len(t.free); n > 0 {
-		i := t.free[n-1]
-		t.free = t.free[:n-1]
-		return i
-	}
-	if int(t.nconn)%pageSize == 0 {
-		t.pages = append(t.pages, new([pageSize]Conn))
-	}
-	t.nconn++
-	return t.nconn - 1
-}
+func (t *Tracker) conn(i int32) *Conn { return t.conns.at(uint32(i)) }
 
-// retire reports and recycles the connections that have been over, and
-// silent, since before the given time.
-func (t *Tracker) retire(before int64) {
-	for t.overHead < len(t.over) {
-		i := t.over[t.overHead]
-		c := t.conn(i)
-		if c.Last.Time >= before {
-			// Queued in order of their ends: a late packet only delays.
-			break
-		}
-		t.overHead++
-		t.unlink(i, c)
-		t.cfg.Done(c)
-		t.free = append(t.free, i)
-	}
-	if t.overHead > 1024 && t.overHead*2 > len(t.over) {
-		t.over = t.over[:copy(t.over, t.over[t.overHead:])]
-		t.overHead = 0
-	}
-}
-
-// unlink takes connection i out of its tuple's chain.
-func (t *Tracker) unlink(i int32, c *Conn) {
-	s := t.table.find(&c.key, c.key.hash(t.table.seed))
-	if s.conn-1 == i {
-		if c.next == 0 {
-			t.table.remove(&c.key)
-		} else {
-			s.conn = c.next
-		}
-		return
-	}
-	for o := t.conn(s.conn - 1); ; o = t.conn(o.next - 1) {
-		if o.next-1 == i {
-			o.next = c.next
-			return
-		}
-	}
+func (t *Tracker) newID() uint64 {
+	t.lastID++
+	return t.lastID
 }
 
 // tcp takes one TCP segment.
-func (t *Tracker) tcp(p *capture.Packet) {
+func (t *Tracker) tcp(p *capture.Packet, tag uint32) {
+	at := t.find(p, tag)
+	switch r := at.ref(); r.kind() {
+	case aLone:
+		if t.answer(at, p) {
+			return
+		}
+	case aFlow:
+		if f := t.flows.at(r.index()); t.accept(f, at.from, p) {
+			t.accepted(r, f, at.from, p)
+			return
+		}
+	case aTomb:
+		if t.isLate(at, p) || t.openLone(at, p, tag) {
+			return
+		}
+	}
+	t.general(at, p, tag)
+}
+
+// accepted does what follows a packet that a flow took.
+func (t *Tracker) accepted(r ref, f *flow, from Side, p *capture.Packet) {
+	if f.over() {
+		t.ended.push(f.id, r)
+	}
+	if t.cfg.Trace != nil {
+		t.cfg.Trace(Step{Packet: *p, Conn: f.id, Side: from, States: [2]State{f.state(Client), f.state(Server)}})
+	}
+}
+
+// general takes a segment that is not plain.
+func (t *Tracker) general(at found, p *capture.Packet, tag uint32) {
 	key, fromA := tupleOf(p)
-	s := t.table.find(&key, key.hash(t.table.seed))
-	i := s.conn - 1
+	i := t.promote(&at)
 	if i >= 0 {
 		i = t.choose(i, p, fromA)
 	}
 	if i < 0 {
-		i = t.open(&key, p, fromA)
+		i = t.open(at, &key, p, fromA, tag)
 	}
 	c := t.conn(i)
 	from := c.side(fromA)
@@ -162,7 +172,7 @@ func (t *Tracker) tcp(p *capture.Packet) {
 		wasOver := c.over()
 		notes = c.segment(from, p, t.batch)
 		if !wasOver && c.over() {
-			t.over = append(t.over, i)
+			t.ended.push(c.ID, makeRef(aConn, uint32(i)))
 		}
 		from = c.side(fromA) // a SYN may have turned a guess about roles round
 	}
@@ -171,19 +181,68 @@ func (t *Tracker) tcp(p *capture.Packet) {
 	}
 }
 
-// open starts a connection with its first packet.
-func (t *Tracker) open(key *tuple, p *capture.Packet, fromA bool) int32 {
-	older := t.table.find(key, key.hash(t.table.seed)).conn
-	i := t.take()
-	c := t.conn(i)
-	t.lastID++
-	*c = Conn{ID: t.lastID, key: *key, next: older}
-	c.begin(p, fromA)
-	if older > 0 {
-		c.succeed(t.conn(older-1), p)
+// promote makes a Conn of the connection at hand, and returns its number, or
+// that of the newest Conn there; -1 if there is none.
+func (t *Tracker) promote(at *found) int32 {
+	r := at.ref()
+	switch r.kind() {
+	case aConn:
+		return int32(r.index())
+	case aTomb:
+		return -1
 	}
-	t.table.put(key, i)
-	return i
+	i := t.conns.take()
+	c := t.conns.at(i)
+	*c = Conn{}
+	n := makeRef(aConn, i)
+	if r.kind() == aLone {
+		t.expandLone(t.lones.at(r.index()), c)
+		delete(t.heirs, c.ID)
+		t.freeLone(r.index())
+	} else {
+		f := t.flows.at(r.index())
+		t.expandFlow(f, c)
+		if f.over() {
+			t.ended.push(f.id, n)
+		}
+		t.freeFlow(r.index())
+	}
+	at.set(n)
+	return int32(i)
+}
+
+// open starts a Conn with its first packet.
+func (t *Tracker) open(at found, key *tuple, p *capture.Packet, fromA bool, tag uint32) int32 {
+	i := t.conns.take()
+	c := t.conns.at(i)
+	*c = Conn{ID: t.newID(), key: *key}
+	c.begin(p, fromA)
+	r := at.ref()
+	switch {
+	case r == 0:
+		t.table.add(tag, makeRef(aConn, i))
+		return int32(i)
+	case r.kind() == aConn:
+		c.next = int32(r.index()) + 1
+		c.succeed(t.conns.at(r.index()), p)
+	default:
+		if h, ok := t.inherit(r.index(), p); ok {
+			c.Predecessor, c.Gap = h.id, h.gap
+		}
+	}
+	at.set(makeRef(aConn, i))
+	return int32(i)
+}
+
+func (t *Tracker) freeFlow(i uint32) {
+	f := t.flows.at(i)
+	if f.bits&flowHeir != 0 {
+		delete(t.heirs, f.id)
+	}
+	t.apps.release(f.end[0].app)
+	t.apps.release(f.end[1].app)
+	f.id, f.cport, f.sport = 0, 0, 0
+	t.flows.release(i)
 }
 
 // side is the side that the a or b end of the tuple is on.
@@ -192,6 +251,16 @@ func (c *Conn) side(a bool) Side {
 		return Client
 	}
 	return Server
+}
+
+// setKey derives the tuple from the ends.
+func (c *Conn) setKey() {
+	e, o := &c.Ends[Client], &c.Ends[Server]
+	if c.clientIsA = ordered(&e.Addr, e.Port, &o.Addr, o.Port); c.clientIsA {
+		c.key = tuple{e.Addr, o.Addr, e.Port, o.Port}
+	} else {
+		c.key = tuple{o.Addr, e.Addr, o.Port, e.Port}
+	}
 }
 
 // over reports whether nothing but stragglers can follow: both ends are

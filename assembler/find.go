@@ -1,0 +1,110 @@
+package assembler
+
+import "hangup/capture"
+
+// found is a place in the table: that of a packet's tuple. pg is nil if the
+// tuple is not there.
+type found struct {
+	pg   *slotPage
+	i    uint32
+	from Side // who sent the packet; of a tomb Client means its a end, of a Conn nothing
+}
+
+func (at *found) ref() ref {
+	if at.pg == nil {
+		return 0
+	}
+	return at.pg.slots[at.i].ref()
+}
+
+// set lets another record stand for the tuple.
+func (at *found) set(r ref) { at.pg.slots[at.i] = makeSlot(at.pg.slots[at.i].tag(), r) }
+
+// tagOf is the same for both directions.
+func tagOf(p *capture.Packet, seed uint64) uint32 {
+	return uint32((hashEnd(&p.Src, p.SrcPort, seed) + hashEnd(&p.Dst, p.DstPort, seed)) >> 32)
+}
+
+// tag is tagOf any packet of t.
+func (t *tuple) tag(seed uint64) uint32 {
+	return uint32((hashEnd(&t.a, t.ap, seed) + hashEnd(&t.b, t.bp, seed)) >> 32)
+}
+
+// find looks p's tuple up.
+func (t *Tracker) find(p *capture.Packet, tag uint32) found {
+	pg := t.table.page(tag)
+	for i := tag & slotMask; ; i = (i + 1) & slotMask {
+		s := pg.slots[i]
+		if s == 0 {
+			return found{}
+		}
+		if s.tag() != tag {
+			continue
+		}
+		if from, ok := t.match(s.ref(), p); ok {
+			return found{pg, i, from}
+		}
+	}
+}
+
+// match tells whether p is of the tuple of r, and who sent it.
+func (t *Tracker) match(r ref, p *capture.Packet) (from Side, ok bool) {
+	switch r.kind() {
+	case aLone:
+		return t.loneSide(t.lones.at(r.index()), p)
+	case aFlow:
+		return t.flows.at(r.index()).side(p)
+	}
+	key, fromA := tupleOf(p)
+	if fromA {
+		from = Client
+	} else {
+		from = Server
+	}
+	if r.kind() == aConn {
+		return from, t.conns.at(r.index()).key == key
+	}
+	return from, t.tombs.pool.at(r.index()).key == key
+}
+
+// locate looks a record up that is known to be in the table.
+func (t *Tracker) locate(k *tuple, r ref) found {
+	tag := k.tag(t.seed)
+	pg := t.table.page(tag)
+	for i := tag & slotMask; ; i = (i + 1) & slotMask {
+		if pg.slots[i] == makeSlot(tag, r) {
+			return found{pg: pg, i: i}
+		}
+	}
+}
+
+// blockSize is how many packets go through the passes of take together: so
+// many that the waits for memory overlap, so few that what was fetched is
+// still in the nearest cache when it is used.
+const blockSize = 128
+
+// block is what take knows of each packet of a block.
+type block struct {
+	tags [blockSize]uint32
+	sink uint64
+}
+
+// take takes up to blockSize packets.
+func (t *Tracker) take(packets []capture.Packet) {
+	for i := range packets {
+		p := &packets[i]
+		if p.Kind == capture.TCP || p.Kind == capture.ICMPError {
+			t.block.tags[i] = tagOf(p, t.seed)
+		}
+	}
+	for i := range packets {
+		p := &packets[i]
+		switch p.Kind {
+		case capture.TCP:
+			t.tcp(p, t.block.tags[i])
+		case capture.ICMPError:
+			t.icmp(p, t.block.tags[i])
+		}
+		t.now = max(t.now, p.Time)
+	}
+}

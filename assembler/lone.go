@@ -1,0 +1,213 @@
+package assembler
+
+import (
+	"encoding/binary"
+
+	"hangup/capture"
+)
+
+// lone is a connection of which nothing but one ordinary SYN was seen, in a
+// cache line: a flood or a scan leaves millions of them. Whatever follows
+// the SYN turns it into a flow or a Conn.
+type lone struct {
+	ref    capture.Ref
+	time   int64
+	link   uint64 // source MAC in the lower 48 bits, the ID's lower 16 above
+	idHigh uint32
+
+	// Of IPv4 the addresses; else, with loneWide, client is the number of
+	// their record in Tracker.wide.
+	client, server uint32
+
+	seq, tsval, sig uint32
+
+	cport, sport uint16
+	options      capture.Options
+	mss, ipid    uint16
+	place        uint16 // in Tracker.places
+	wscale       uint8  // and loneWide, loneHeir
+	ttl          uint8
+}
+
+const (
+	loneWide = 0x80
+	loneHeir = 0x40 // Tracker.heirs has an entry
+)
+
+// wide is the addresses of an IPv6 connection.
+type wide struct{ client, server [16]byte }
+
+// oddOptions are those that make a connection anything but plain.
+const oddOptions = capture.OptMPCapable | capture.OptMPJoin | capture.OptMPDataFIN | capture.OptMPFastClose | capture.OptMPReset
+
+// openLone notes p, the first packet of its tuple, as a lone SYN, and reports
+// whether it is one.
+func (t *Tracker) openLone(at found, p *capture.Packet, tag uint32) bool {
+	const kind = capture.FIN | capture.SYN | capture.RST | capture.ACK
+	if t.cfg.general || p.Flags&kind != capture.SYN || p.Len > 0 || p.Window == 0 || p.Seq+1 == 0 || p.Ref == 0 ||
+		p.Options&oddOptions != 0 || p.Has(capture.HeaderCut) || p.Src == p.Dst && p.SrcPort == p.DstPort {
+		return false
+	}
+	where, ok := t.places.number(placeOf(p))
+	if !ok {
+		return false
+	}
+	id := t.newID()
+	i := t.lones.take()
+	l := t.lones.at(i)
+	*l = lone{
+		ref: p.Ref, time: p.Time, link: p.Link&(1<<48-1) | id<<48, idHigh: uint32(id >> 16),
+		seq: p.Seq, tsval: p.TSVal, sig: signature(p),
+		cport: p.SrcPort, sport: p.DstPort, options: p.Options, mss: p.MSS, ipid: p.IPID,
+		place: where, wscale: min(p.WScale, 14), ttl: p.TTL,
+	}
+	if isMapped(&p.Src) && isMapped(&p.Dst) {
+		l.client, l.server = binary.LittleEndian.Uint32(p.Src[12:]), binary.LittleEndian.Uint32(p.Dst[12:])
+	} else {
+		l.client = t.wide.take()
+		l.wscale |= loneWide
+		*t.wide.at(l.client) = wide{p.Src, p.Dst}
+	}
+	switch r := at.ref(); r {
+	case 0:
+		t.table.add(tag, makeRef(aLone, i))
+	default:
+		if h, ok := t.inherit(r.index(), p); ok {
+			t.heirs[id] = h
+			l.wscale |= loneHeir
+		}
+		at.set(makeRef(aLone, i))
+	}
+	if t.cfg.Trace != nil {
+		t.cfg.Trace(Step{Packet: *p, Conn: id, Side: Client, States: [2]State{SynSent, Unknown}})
+	}
+	return true
+}
+
+// isMapped reports whether a is an IPv4 address.
+func isMapped(a *[16]byte) bool {
+	return binary.LittleEndian.Uint64(a[:8]) == 0 && binary.LittleEndian.Uint32(a[8:]) == 0xffff0000
+}
+
+func (l *lone) id() uint64 { return l.link>>48 | uint64(l.idHigh)<<16 }
+
+// addrs are the addresses of l's client and server.
+func (t *Tracker) addrs(l *lone) (client, server [16]byte) {
+	if l.wscale&loneWide != 0 {
+		w := t.wide.at(l.client)
+		return w.client, w.server
+	}
+	return mapped(l.client), mapped(l.server)
+}
+
+func mapped(v4 uint32) (a [16]byte) {
+	a[10], a[11] = 0xff, 0xff
+	binary.LittleEndian.PutUint32(a[12:], v4)
+	return a
+}
+
+// loneSide tells who of l sent p; ok is false if p is not of l's tuple.
+func (t *Tracker) loneSide(l *lone, p *capture.Packet) (from Side, ok bool) {
+	switch {
+	case p.SrcPort == l.sport && p.DstPort == l.cport:
+		c, s := t.addrs(l)
+		if p.Src == s && p.Dst == c {
+			return Server, true
+		}
+		fallthrough // both ports may be the same
+	case p.SrcPort == l.cport && p.DstPort == l.sport:
+		if p.SrcPort != l.cport || p.DstPort != l.sport {
+			return 0, false
+		}
+		c, s := t.addrs(l)
+		return Client, p.Src == c && p.Dst == s
+	}
+	return 0, false
+}
+
+// freeLone gives l's memory back.
+func (t *Tracker) freeLone(i uint32) {
+	if l := t.lones.at(i); l.wscale&loneWide != 0 {
+		t.wide.release(l.client)
+	}
+	t.lones.release(i)
+}
+
+// expandLone makes c what the general code makes of l's SYN. It sets all that
+// any lone SYN sets, so that c may hold another one before.
+func (t *Tracker) expandLone(l *lone, c *Conn) {
+	pl := t.places.list[l.place]
+	at := Stamp{l.ref, l.time}
+	c.ID, c.RoleKnown, c.First, c.Last, c.before = l.id(), true, at, at, l.time
+	c.Partial = 0
+	c.Predecessor, c.Gap = 0, 0
+	if l.wscale&loneHeir != 0 {
+		h := t.heirs[c.ID]
+		c.Predecessor, c.Gap = h.id, h.gap
+	}
+	c.Encap, c.Depth, c.Iface, c.V6 = pl.encap(), pl.depth(), pl.iface(), pl.has(capture.IPv6)
+	c.zeek.begun, c.zeek.attempt = true, l.time+zeekAttemptDelay
+	c.zeek.history[0], c.zeek.n = 'S', 1
+
+	e, o := &c.Ends[Client], &c.Ends[Server]
+	e.Addr, o.Addr = t.addrs(l)
+	e.Port, o.Port = l.cport, l.sport
+	c.setKey()
+	e.State = SynSent
+	e.SYN = Tries{First: at, Last: at, Idle: -1, Seq: l.seq, Count: 1}
+	e.ISN, e.HasISN = l.seq, true
+	e.Opts, e.MSS, e.WScale = l.options, l.mss, l.wscale&^(loneWide|loneHeir)
+	e.Started, e.SndNxt, e.SndUna = true, l.seq+1, l.seq
+	e.firstSeq, e.appNext = l.seq+1, l.seq+1
+	e.Packets, e.First, e.Last = 1, at, at
+	e.TTLFirst, e.TTLLast, e.TTLMin, e.TTLMax = l.ttl, l.ttl, l.ttl, l.ttl
+	e.Link = l.link & (1<<48 - 1)
+	e.IPIDKind, e.IPIDLast = IPIDUnknown, 0
+	if pl.has(capture.HasIPID) && !c.V6 {
+		e.IPIDKind, e.IPIDLast = IPIDUnknown.next(l.ipid, 0), l.ipid
+	}
+	e.TSLast, e.TSLastTime, e.TSCount = 0, 0, 0
+	if l.options&capture.OptTimestamps != 0 {
+		e.TSLast, e.TSLastTime, e.TSCount = l.tsval, l.time, 1
+	}
+	e.copies[0] = copyKey{sighting{l.sig, uint32(l.time >> sightingTick)}, pl, linkKey(e.Link), l.ttl}
+	e.ncopies = 1
+	e.zeek.syn(l.seq)
+	e.zeek.state, e.zeek.orig = zeekSYNSent, true
+	o.zeek.next, o.zeek.trim = 1, 1
+}
+
+// syn is what a SYN with the given number makes of an end.
+func (e *zeekEnd) syn(isn uint32) {
+	e.start, e.ack, e.last = isn, isn, isn+1
+	e.next, e.trim = 1, 1
+	e.seen, e.spoke = zeekSeenSYN, true
+}
+
+// places numbers the places that lone SYNs were seen at.
+type places struct {
+	list []place
+	of   map[place]uint16
+	last uint16 // the latest number given out
+}
+
+// number returns the number of pl, or false if there are too many.
+func (s *places) number(pl place) (uint16, bool) {
+	if int(s.last) < len(s.list) && s.list[s.last] == pl {
+		return s.last, true
+	}
+	n, ok := s.of[pl]
+	if !ok {
+		if len(s.list) == 1<<16 {
+			return 0, false
+		}
+		if s.of == nil {
+			s.of = make(map[place]uint16)
+		}
+		n = uint16(len(s.list))
+		s.list = append(s.list, pl)
+		s.of[pl] = n
+	}
+	s.last = n
+	return n, true
+}

@@ -1,0 +1,102 @@
+package assembler
+
+import "hangup/capture"
+
+// keptTombs is how many reported connections are remembered, the newest.
+const keptTombs = 1 << 17
+
+// tomb is what is kept of a connection that was over, and reported, so that
+// a late packet of it does not look like a connection that began before the
+// capture. Such packets change nothing any more: they are counted
+// (Tracker.LatePackets). The next connection of the tuple learns from the
+// tomb whose successor it is.
+type tomb struct {
+	key    tuple
+	encap  uint32
+	isn    [2]uint32 // of the a end and the b end; sndNxt where it is not known
+	sndNxt [2]uint32
+	last   int64
+	id     uint64 // 0 if it is not in the table any more
+}
+
+func tombOf(c *Conn) tomb {
+	b := tomb{key: c.key, encap: c.Encap, last: c.Last.Time, id: c.ID}
+	for i := range b.isn {
+		e := &c.Ends[c.side(i == 0)]
+		b.isn[i], b.sndNxt[i] = e.SndNxt, e.SndNxt
+		if e.HasISN {
+			b.isn[i] = e.ISN
+		}
+	}
+	return b
+}
+
+// tombs is a ring of them.
+type tombs struct {
+	pool pool[tomb]
+	next uint32
+}
+
+// bury lets a tomb stand where a connection stood.
+func (t *Tracker) bury(at found, b tomb) {
+	i := t.tombs.next
+	t.tombs.next = (i + 1) % keptTombs
+	if i == t.tombs.pool.taken {
+		t.tombs.pool.take()
+	}
+	r := makeRef(aTomb, i)
+	old := t.tombs.pool.at(i)
+	stale := *old
+	*old = b
+	at.set(r)
+	if stale.id == 0 {
+		return
+	}
+	tag := stale.key.tag(t.seed)
+	pg := t.table.page(tag)
+	for j := tag & slotMask; pg.slots[j] != 0; j = (j + 1) & slotMask {
+		if pg.slots[j] == makeSlot(tag, r) && (pg != at.pg || j != at.i) {
+			pg.remove(j)
+			return
+		}
+	}
+}
+
+// isLate takes p if it belongs to the connection of the tomb at hand.
+func (t *Tracker) isLate(at found, p *capture.Packet) bool {
+	r := at.ref()
+	if r == 0 || !t.tombs.pool.at(r.index()).covers(p, at.from) {
+		return false
+	}
+	t.late++
+	return true
+}
+
+// covers reports whether p belongs to the connection of b, and not to
+// another one of its tuple.
+func (b *tomb) covers(p *capture.Packet, from Side) bool {
+	switch {
+	case b.encap != p.Encap:
+		return false
+	case p.Flags&(capture.SYN|capture.RST) == capture.SYN:
+		return p.Seq == b.isn[from]
+	case p.Flags.Has(capture.RST):
+		return true // a stray RST never opens a connection where there was one
+	}
+	return near(p.Seq, b.sndNxt[from]) && (!p.Flags.Has(capture.ACK) || near(p.Ack, b.sndNxt[from.Peer()]))
+}
+
+// heir is what a connection has of the one before it on its tuple.
+type heir struct {
+	id  uint64
+	gap int64
+}
+
+// inherit removes a tomb that the table no longer needs, since p begins
+// another connection of its tuple, and tells whose heir that is.
+func (t *Tracker) inherit(i uint32, p *capture.Packet) (heir, bool) {
+	b := t.tombs.pool.at(i)
+	h := heir{b.id, p.Time - b.last}
+	b.id = 0
+	return h, b.encap == p.Encap
+}
