@@ -58,6 +58,9 @@ func (e *End) isProbe(o *End, p *capture.Packet) bool {
 	if p.Len > fewBytes || p.Flags&(capture.SYN|capture.FIN|capture.RST) != 0 || !e.Started {
 		return false
 	}
+	if e.FIN.Answered.Seen() && o.FIN.Answered.Seen() {
+		return false // nobody probes a connection that is over: an old ACK, reordered
+	}
 	if p.Seq == e.SndNxt-1 && p.Seq != e.ISN {
 		return e.AckSeen && e.SndUna == e.SndNxt || !e.AckSeen && p.Len == 0
 	}

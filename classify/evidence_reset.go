@@ -107,7 +107,7 @@ func describeReset(c *assembler.Conn, r *assembler.Reset) string {
 	}
 	switch {
 	case forgedCues(c, r) > 0:
-	case bare(r):
+	case bare(r) && r.Stateless:
 		b.WriteString(": sent without a socket")
 	case r.Fit == assembler.FitSYN:
 		b.WriteString(": nobody listens, or a firewall rejects")

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -100,10 +101,10 @@ func (v *view) evidence(out *Verdict) []Evidence {
 		switch {
 		case a.Time != b.Time:
 			return int(min(1, max(-1, a.Time-b.Time)))
-		case a.Ref < b.Ref && a.Ref != 0:
-			return -1
-		case a.Ref > b.Ref && b.Ref != 0:
-			return 1
+		case a.Ref == 0 || b.Ref == 0: // what no packet shows comes last
+			return cmp.Compare(b.Ref, a.Ref)
+		case a.Ref != b.Ref:
+			return cmp.Compare(a.Ref, b.Ref)
 		}
 		return 0
 	})
@@ -179,7 +180,7 @@ func (v *view) detail(out *Verdict) string {
 			return fmt.Sprintf("the %v's host answered for another connection later that it had lost", out.By)
 		}
 	case CloseWaitLeak:
-		if s, ok := v.firstFIN(); ok {
+		if s, ok := v.firstFIN(); ok && v.after(v.c.End(s).FIN.Answered.Time) >= second {
 			return fmt.Sprintf("in CLOSE_WAIT for at least %s", dur(v.after(v.c.End(s).FIN.Answered.Time)))
 		}
 	}

@@ -62,11 +62,13 @@ func rerouted(e *assembler.End, r *assembler.Reset) bool {
 	return oddTTL(e, r) && r.TTLDelta >= -2 && r.TTLDelta <= 2 && r.Idle > 30*second
 }
 
-// oddIPID: the sender counts its IP IDs up, and the RST's is neither 0 (a
-// stateless answer) nor near, although it came at once.
+// oddIPID: the sender counts its IP IDs up, and the RST's is not near,
+// although it came at once and claims to be the same socket's. A stateless
+// answer takes its ID from elsewhere: 0 on Linux today, the host's or the
+// destination's counter on older kernels and other systems.
 func oddIPID(e *assembler.End, r *assembler.Reset) bool {
 	const far = 4096
-	if e.IPIDKind != assembler.IPIDRising || r.Traits&capture.HasIPID == 0 || r.IPID == 0 || e.Packets < 4 || r.Idle > second {
+	if e.IPIDKind != assembler.IPIDRising || r.Traits&capture.HasIPID == 0 || r.IPID == 0 || bare(r) || e.Packets < 4 || r.Idle > second {
 		return false
 	}
 	return r.IPIDDelta > far || r.IPIDDelta < -far

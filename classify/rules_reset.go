@@ -96,8 +96,9 @@ func peerLostState(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyMiddleboxExpired}}}
-	if r.Trigger == assembler.NoTrigger {
+	if r.Trigger == assembler.NoTrigger || !r.Stateless {
 		f.confidence = Possible
+		f.alts = append(f.alts, Alternative{AbortiveClose, WhyLateAbort})
 	}
 	return f, true
 }
@@ -144,8 +145,7 @@ func closeWithUnreadData(v *view) (finding, bool) {
 	// Who takes leave in TLS and then resets has called Close, not SetLinger.
 	polite := endsWithAlert(v.c, v.sender()) && v.receiver().FirstData.Seen()
 	shown := unreadShown(v, r) || polite
-	asked, _ := v.requester()
-	if !shown && (unanswered(r) == 0 || asked == r.Side && r.AckBehind == 0) {
+	if !shown && (unanswered(r) == 0 || v.asked() == r.Side && r.AckBehind == 0) {
 		return finding{}, false
 	}
 	f := finding{Reset, v.aborter(), Possible, []Alternative{{AbortiveClose, WhyReadUnknown}}}

@@ -13,6 +13,9 @@ import "hangup/assembler"
 func (v *view) silent(what func(*assembler.End) *assembler.Tries, min uint32) (*assembler.End, *assembler.Tries) {
 	var who *assembler.End
 	var best *assembler.Tries
+	if finished(v.c) {
+		return nil, nil // whatever comes now is an echo
+	}
 	for i := range v.c.Ends {
 		e := &v.c.Ends[i]
 		if t := what(e); t.Pending() && t.Count >= min && (best == nil || t.Last.Time > best.Last.Time) {

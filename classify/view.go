@@ -179,15 +179,11 @@ func (v *view) tried(what func(*assembler.End) *assembler.Tries) (*assembler.End
 	return v.silent(what, 1)
 }
 
-// requester is the side that sent the first payload; what the other side
-// sent after that is most likely its answer. ok is false without payload.
-func (v *view) requester() (s assembler.Side, ok bool) {
-	a, b := v.cl.FirstData, v.sv.FirstData
-	switch {
-	case !a.Seen() && !b.Seen():
-		return 0, false
-	case !b.Seen(), a.Seen() && a.Time <= b.Time:
-		return assembler.Client, true
+// asked is the side that asks, as far as roles tell: the client, once it has
+// said anything (many servers greet first). What it is sent it waits for.
+func (v *view) asked() assembler.Side {
+	if v.cl.FirstData.Seen() {
+		return assembler.Client
 	}
-	return assembler.Server, true
+	return assembler.Server
 }
