@@ -124,7 +124,7 @@ func (f *Framing) endFrame() {
 	case framePing:
 		f.count(nPing)
 	case frameRSTStream:
-		if f.w[wFrame] == f.w[wEnded] {
+		if f.flags&h2Client == 0 && f.w[wFrame] == f.w[wEnded] {
 			break
 		}
 		f.count(nReset)
@@ -151,7 +151,7 @@ type H2State struct {
 	MaxStream uint32 // highest odd stream with a HEADERS frame
 	Opened    uint16 // odd streams with a HEADERS frame
 	Ended     uint16 // frames with END_STREAM on odd streams
-	Resets    uint16 // RST_STREAM frames, those straight behind the stream's own END_STREAM left out: they only stop the other direction
+	Resets    uint16 // RST_STREAM frames; a server's straight behind its END_STREAM is left out, for it only stops the upload
 	RSTStream uint32 // stream of the last one
 	RSTCode   uint32 // its error code
 	GoAways   uint16 // GOAWAY frames

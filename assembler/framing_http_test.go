@@ -166,6 +166,8 @@ func TestH2State(t *testing.T) {
 			H2State{Frames: 2, Resets: 1, RSTStream: 5, RSTCode: 2}},
 		{"reset behind the end", settings + "\x00\x00\x01\x01\x05\x00\x00\x00\x05h\x00\x00\x04\x03\x00\x00\x00\x00\x05\x00\x00\x00\x00",
 			H2State{Frames: 3, MaxStream: 5, Opened: 1, Ended: 1}},
+		{"cancelled by the client", preface + settings + "\x00\x00\x01\x01\x05\x00\x00\x00\x01h\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08",
+			H2State{Preface: true, Frames: 3, MaxStream: 1, Opened: 1, Ended: 1, Resets: 1, RSTStream: 1, RSTCode: 8}},
 		{"go away with a reason", settings + "\x00\x00\x0b\x07\x00\x00\x00\x00\x00\x80\x00\x00\x07\x00\x00\x00\x0bxyz" + "\x00\x00\x08\x06\x00\x00\x00\x00\x00ppppqqqq",
 			H2State{Frames: 3, GoAways: 1, GoAway: 7, ErrCode: 11, Debug: true, Pings: 1}},
 		{"push opens nothing", settings + "\x00\x00\x01\x01\x05\x00\x00\x00\x02h", H2State{Frames: 2}},

@@ -7,27 +7,23 @@ import (
 	"hangup/assembler"
 )
 
-// Errors of the layers above the socket that TAXONOMY has no errno for. What
-// is here only by its text has tokenOther.
+// Errors of the layers above the socket. Those that are no sentinel have only
+// their text.
 const (
-	tokenUnexpectedEOF Token = "UnexpectedEOF"                // errors.Is io.ErrUnexpectedEOF
-	tokenAlert         Token = "AlertError"                   // crypto/tls: "remote error", below a net.OpError
-	tokenRecordHeader  Token = "RecordHeaderError"            // tls.RecordHeaderError
-	tokenCertificate   Token = "CertificateVerificationError" // tls.CertificateVerificationError
-	tokenGoAway        Token = "GoAwayError"                  // http2.GoAwayError
-	tokenStream        Token = "StreamError"                  // http2.StreamError
-	tokenOther         Token = "Other"
+	tokenUnexpectedEOF Token = "UnexpectedEOF" // errors.Is io.ErrUnexpectedEOF
+	tokenOther         Token = "other"
 )
 
 // AppOutcomes says what a net/http or crypto/tls caller of Go 1.26 at each
 // end saw of the connection's end, nil without evidence in the payload, and
-// nil where nothing went wrong that a caller could notice. Its Text is what
+// nil where no call of a caller's was open. Its Text is what
 // crypto/tls, http.Transport, a Body or a handler returns: http.Client wraps
 // a failed round trip once more, in a *url.Error ("Get \"URL\": ...").
 func AppOutcomes(c *assembler.Conn, v Verdict) [2]*AppOutcome {
 	var out [2]*AppOutcome
-	if c.Ends[0].App.Protocol() == assembler.AppUnknown && c.Ends[1].App.Protocol() == assembler.AppUnknown {
-		return out
+	begun := c.Established.Seen() || c.Partial&assembler.NoStart != 0
+	if !begun || c.Partial&assembler.OneWay != 0 {
+		return out // no program ever had it, or what one side said is not known
 	}
 	for side := range out {
 		a := newAppView(c, v, assembler.Side(side))

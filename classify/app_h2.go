@@ -10,37 +10,70 @@ const http2Name = "h2"
 
 // http2 is what net/http reports of HTTP/2 in the clear.
 func (a *appView) http2() *AppOutcome {
-	if a.own.Lost() || a.peer.Lost() || a.own.Protocol() != assembler.AppHTTP2 || a.peer.Protocol() != assembler.AppHTTP2 {
-		return nil
-	}
 	own, peer := a.own.H2(), a.peer.H2()
-	if own.Preface {
+	switch {
+	case a.own.Lost() || a.peer.Lost():
+		return nil
+	case own.Preface && a.peer.Protocol() == assembler.AppHTTP1:
+		return says(http2Name, tokenOther, "http2: failed reading the frame payload: http2: frame too large, note that the frame header looked like an HTTP/1.1 header",
+			"the server speaks HTTP/1.1 only")
+	case a.own.Protocol() != assembler.AppHTTP2 || a.peer.Protocol() != assembler.AppHTTP2:
+		return nil
+	case own.Preface:
 		return a.http2Client(&own, &peer)
 	}
 	return a.http2Server(&peer, &own)
 }
 
 // openStreams is how many requests had neither a complete response nor a
-// reset by either end.
+// reset by either end, and were not refused by GOAWAY. A client resets the
+// ones that were refused, too.
 func openStreams(client, server *assembler.H2State) int {
-	return int(client.Opened) - int(server.Ended) - int(client.Resets) - int(server.Resets)
+	given := max(int(client.Resets), refusedStreams(client, server))
+	return max(0, int(client.Opened)-int(server.Ended)-int(server.Resets)-given)
+}
+
+// refusedStreams is how many requests GOAWAY says the server did not take:
+// those with numbers above its last (RFC 9113 6.8).
+func refusedStreams(client, server *assembler.H2State) int {
+	if server.GoAways == 0 || server.GoAway >= client.MaxStream {
+		return 0
+	}
+	return int(client.MaxStream+1)/2 - int(server.GoAway+1)/2
 }
 
 // http2Client is what http.Transport reports to the callers whose streams
 // were open at the end.
 func (a *appView) http2Client(own, peer *assembler.H2State) *AppOutcome {
-	open := openStreams(own, peer)
-	if open > 0 && (a.end == endEOF || a.end == endReset || a.end == endGaveUp) {
-		return a.http2Cut(own, peer)
+	if a.end == endEOF && a.x.LateData.Seen() {
+		own.Resets = 0 // of streams that the connection's end had already failed
 	}
+	open := openStreams(own, peer)
+	refused := refusedStreams(own, peer)
 	switch {
-	case peer.GoAways > 0 && peer.ErrCode != 0 && own.MaxStream > peer.GoAway:
+	case refused == 1 && peer.ErrCode != 0 && own.MaxStream == 1:
 		return says(http2Name, tokenOther, "http2: Transport received GOAWAY from server ErrCode:"+h2Code(peer.ErrCode),
-			"for the connection's first request, if it was open; later ones the server had not taken were sent again")
+			"the server did not take the connection's first request: not repeated")
+	case open > 0 && (a.end == endEOF || a.end == endReset || a.end == endGaveUp):
+		return a.http2Cut(peer, open)
+	case open > 0 && a.end == endOwn && own.Pings > peer.Pings:
+		return says(http2Name, tokenOther, "http2: client connection lost",
+			fmt.Sprintf("%d open streams: the client's PING was not answered in time (Transport's SendPingTimeout and PingTimeout)", open))
+	case refused > 0:
+		return says(http2Name, tokenNil, "", fmt.Sprintf(
+			"http.Transport sent %d requests, which GOAWAY says the server did not take, again on another connection", refused))
 	case peer.Resets > 0:
 		return resetStream(peer)
+	case own.Resets > 0:
+		return dropped(own)
 	}
 	return nil
+}
+
+// dropped: the client reset its own requests.
+func dropped(own *assembler.H2State) *AppOutcome {
+	return says(http2Name, tokenCanceled, "context canceled", fmt.Sprintf(
+		"if the program cancelled the request: the client dropped %d of them by RST_STREAM; `context deadline exceeded` if a deadline did; no error if it closed the Body unread", own.Resets))
 }
 
 // resetStream: the server reset requests. http.Transport repeats some
@@ -55,7 +88,7 @@ func resetStream(peer *assembler.H2State) *AppOutcome {
 		return says(http2Name, tokenNil, "", note+", which http.Transport sent again; if it had a body and no GetBody, the error is `http2: Transport: cannot retry err ["+
 			text+"] after Request.Body was written; define Request.GetBody to avoid this error`")
 	}
-	return says(http2Name, tokenStream, text, note)
+	return says(http2Name, tokenOther, text, note)
 }
 
 // harmless reports whether a server's RST_STREAM with this code most likely
@@ -65,25 +98,23 @@ func harmless(code uint32) bool { return code == 0 || code == 5 }
 
 // http2Cut: the connection ended under open streams
 // (http2clientConnReadLoop.cleanup).
-func (a *appView) http2Cut(own, peer *assembler.H2State) *AppOutcome {
+func (a *appView) http2Cut(peer *assembler.H2State, open int) *AppOutcome {
 	broken := !a.peer.AtBoundary() && a.end == endEOF
-	if peer.GoAways > 0 && !broken {
+	note := fmt.Sprintf("%d open streams", open)
+	switch {
+	case peer.GoAways > 0 && !broken:
 		debug := `""`
-		note := "requests above the last stream were sent again"
 		if peer.Debug {
 			debug = ""
 			note += "; the text goes on with the server's words"
 		}
-		return says(http2Name, tokenGoAway, fmt.Sprintf(
+		return says(http2Name, tokenOther, fmt.Sprintf(
 			"http2: server sent GOAWAY and closed the connection; LastStreamID=%d, ErrCode=%s, debug=%s", peer.GoAway, h2Code(peer.ErrCode), debug), note)
-	}
-	note := fmt.Sprintf("%d open streams", openStreams(own, peer))
-	if a.end != endEOF {
+	case a.end != endEOF:
 		call := a.socketError()
 		note += "; `unexpected EOF` if the socket's one error met the writer of an acknowledgment or a request first"
 		return says(http2Name, call.Error, call.Text, note)
-	}
-	if broken {
+	case broken:
 		note += ", cut inside a frame"
 	}
 	return says(http2Name, tokenUnexpectedEOF, "unexpected EOF", a.gracefully(note))

@@ -82,6 +82,9 @@ func bodyBegun(s *assembler.HTTPState) bool {
 // http1 is what net/http reports of HTTP/1.x in the clear.
 func (a *appView) http1() *AppOutcome {
 	requests := a.own.Protocol() == assembler.AppHTTP1 && !a.own.HTTP().Response
+	if requests && a.peer.Protocol() == assembler.AppOther {
+		return a.notHTTP()
+	}
 	if requests {
 		x, ok := a.exchange(a.own, a.peer)
 		switch {
@@ -255,25 +258,40 @@ func cutBody(s *assembler.HTTPState) string {
 	return "cut before the server ended it"
 }
 
-// http1GaveUp: the client closed with its request open.
+// http1GaveUp: the client closed with its request open. Whether a deadline
+// ended it, and which one, or the program, no packet shows.
 func (a *appView) http1GaveUp(x *exchange) *AppOutcome {
-	what := "awaiting the response's header"
-	if x.begun && x.res.Phase == assembler.HTTPBody {
-		what = "reading the response's body"
+	if x.uploading() {
+		return says(http1Name, tokenOther, "", "the client broke off in its request's body: its Body failed, whose own error the caller got; `context canceled` or `context deadline exceeded` if the request was; nothing if the process ended")
 	}
-	waited := a.waited()
-	others := "; nothing if the process ended"
-	if waited >= second {
+	what := "before the response's header"
+	others := "`context deadline exceeded (Client.Timeout exceeded while awaiting headers)` or `net/http: timeout awaiting response headers`"
+	if x.begun && x.res.Phase == assembler.HTTPBody {
+		what = "in the response's body"
+		others = "`context deadline exceeded (Client.Timeout or context cancellation while reading body)`, or no error if it closed the Body unread"
+	}
+	const rest = "%s, %s; `%s` if %s; %s; nothing if the process ended"
+	waited := waitedFor(a.waited())
+	if a.waited() >= second {
 		return says(http1Name, tokenDeadline, "context deadline exceeded", fmt.Sprintf(
-			"if a deadline of the client's ended it, %s, %s (http.Client.Timeout adds itself to the text); `context canceled` if the program did%s", waitedFor(waited), what, others))
+			"if a deadline ended the request "+rest, waited, what, "context canceled", "the program did", "http.Client's and Transport's own timers: "+others))
 	}
 	return says(http1Name, tokenCanceled, "context canceled", fmt.Sprintf(
-		"if the program cancelled the request, %s, %s; `context deadline exceeded` if a deadline did; no error if it closed the Body unread%s", waitedFor(waited), what, others))
+		"if the program cancelled the request "+rest, waited, what, "context deadline exceeded", "a deadline did", "http.Client's and Transport's own timers: "+others))
+}
+
+// notHTTP: the server answered a request with something else.
+func (a *appView) notHTTP() *AppOutcome {
+	if a.o.Bytes == 0 || a.own.Lost() {
+		return nil
+	}
+	return says(http1Name, tokenOther, brokenConn+"malformed HTTP ", "the server does not speak HTTP; the text goes on with its first line, or what stands for a status in it")
 }
 
 // http1Server is what a handler of http.Server meets.
 func (a *appView) http1Server(x *exchange) *AppOutcome {
-	if a.end != endEOF && a.end != endReset && a.end != endGaveUp {
+	gone := a.end == endEOF || a.end == endReset || a.end == endGaveUp
+	if !gone || a.ownFIN && !a.finBefore {
 		return nil
 	}
 	token, text := a.cutText()

@@ -67,9 +67,22 @@ func (a *appView) tls() *AppOutcome {
 	case endReset, endGaveUp:
 		return a.tlsSocketError()
 	case endOwn:
+		if o := a.tlsNotified(); o != nil {
+			return o
+		}
 		return a.tlsGaveUp()
 	}
 	return nil
+}
+
+// tlsNotified: close_notify came before the end closed, and no FIN with it
+// (crypto/tls.(*Conn).CloseWrite).
+func (a *appView) tlsNotified() *AppOutcome {
+	s := a.peer.TLS()
+	if !a.handshakeDone() || !a.peer.AtBoundary() || !s.AlertLast(mayBeTLS13(a.c)) || a.o.LastData.Time > a.ownEnd().Time {
+		return nil
+	}
+	return says(tlsName, tokenEOF, "EOF", "after what looks like close_notify, without FIN"+sealedNote)
 }
 
 // tlsPlainPeer: bytes that begin no TLS record, in answer to TLS
@@ -82,7 +95,7 @@ func (a *appView) tlsPlainPeer() *AppOutcome {
 	if a.peer.Protocol() == assembler.AppHTTP1 && a.peer.HTTP().Response {
 		note = "the peer speaks plain HTTP: net/http's client reports `http: server gave HTTP response to HTTPS client` instead"
 	}
-	return says(tlsName, tokenRecordHeader, "tls: first record does not look like a TLS handshake", note)
+	return says(tlsName, tokenOther, "tls: first record does not look like a TLS handshake", note)
 }
 
 // httpTLSPeer: a TLS alert in answer to a plain HTTP request. net/http quotes
@@ -109,18 +122,18 @@ func (a *appView) tlsAlert() *AppOutcome {
 		if peer.Level != 2 && !tlsIs13(a.c) {
 			return nil // a warning: crypto/tls drops it
 		}
-		return says(tlsName, tokenAlert, remoteAlert(peer.Code), "an alert of the peer's, in the clear")
+		return says(tlsName, tokenOther, remoteAlert(peer.Code), "an alert of the peer's, in the clear")
 	case own.Alerted && own.Level == 2 && own.Last == 21:
 		return a.tlsRefused(own.Code)
 	case a.sealedInHandshake(&peer):
-		return says(tlsName, tokenAlert, remoteAlert(42),
+		return says(tlsName, tokenOther, remoteAlert(42),
 			"a sealed alert of the client's ended the handshake: its code does not show, bad certificate is what Go's clients send; other clients also unknown certificate authority or expired certificate; EOF if it was close_notify")
 	case a.sealedInHandshake(&own):
 		return a.tlsRefused(42)
 	case !a.certificateMissing():
 		return nil
 	case a.isTLSClient():
-		return says(tlsName, tokenAlert, remoteAlert(116),
+		return says(tlsName, tokenOther, remoteAlert(116),
 			"from Read, after a Handshake that returned nil: the server asked for a certificate, the client had none, and a sealed alert ended it; `EOF` if that was close_notify")
 	}
 	return says(tlsName, tokenOther, "tls: client didn't provide a certificate",
@@ -141,7 +154,7 @@ func (a *appView) tlsRefused(code uint8) *AppOutcome {
 	client := a.isTLSClient()
 	switch {
 	case code >= 42 && code <= 48 && code != 47 && client:
-		return says(tlsName, tokenCertificate, "tls: failed to verify certificate: ", note)
+		return says(tlsName, tokenOther, "tls: failed to verify certificate: ", note)
 	case code == 70 && !client:
 		return says(tlsName, tokenOther, "tls: client offered only unsupported versions: ", note)
 	case code == 120 && !client:
@@ -208,11 +221,15 @@ func (a *appView) tlsEOF() *AppOutcome {
 	case !a.handshakeDone():
 		return says(tlsName, tokenEOF, "EOF", a.gracefully("the peer closed during the handshake: Handshake returns it, net/http passes it on"+a.ifTLS()))
 	case s.AlertLast(mayBeTLS13(a.c)):
-		return says(tlsName, tokenEOF, "EOF", "after what looks like close_notify: complete"+sealedNote)
+		return says(tlsName, tokenEOF, "EOF", "after what looks like close_notify"+sealedNote+aboveEOF)
 	}
 	return says(tlsName, tokenEOF, "EOF",
-		a.gracefully("cut between two records, without close_notify: crypto/tls reports it like a proper end, so only the protocol above can tell that data is missing"))
+		a.gracefully("cut between two records, without close_notify: crypto/tls reports it like a proper end, so only the protocol above can tell that data is missing")+aboveEOF)
 }
+
+// aboveEOF: HTTP/2 turns EOF into io.ErrUnexpectedEOF for what is open, and
+// so does an HTTP/1.1 body that is not complete.
+const aboveEOF = "; net/http above it reports `unexpected EOF` to a request that was open, and `context canceled` to its handler"
 
 const sealedNote = "; the alert is sealed: were it an error, the text would be `remote error: tls: ...`"
 
@@ -240,7 +257,7 @@ func (a *appView) tlsSocketError() *AppOutcome {
 	if a.peer.AtBoundary() && a.handshakeDone() && s.AlertLast(mayBeTLS13(a.c)) {
 		return says(tlsName, tokenEOF, "EOF", "what looks like close_notify came before the reset and is read first; Write meets the reset"+sealedNote)
 	}
-	note := "every later Read returns it again"
+	note := fmt.Sprintf("again from every later Read; if Write came first, that has and keeps `%s`, and Read returns `EOF`", a.w.write(call.Error).Text)
 	if !a.handshakeDone() {
 		note = "from Handshake; net/http passes it on" + a.ifTLS()
 	}
