@@ -7,7 +7,10 @@ type Beat struct {
 	Period int64  // ns between beats of the longest run so far; 0 if no run reached MinBeats
 	Count  uint32 // intervals of that run
 
-	gap int64 // the latest interval
+	// Gap is how long (ns) the end had sent no payload before its latest
+	// small one; 0 if that followed within a second, or was not small.
+	Gap int64
+
 	run uint32
 	len uint32 // payload since the latest pause
 }
@@ -35,20 +38,20 @@ func (b *Beat) take(last, at Stamp, n uint32) {
 	gap := at.Time - last.Time
 	if gap < beatPause {
 		if b.len += n; b.len > beatBytes {
-			b.run, b.gap = 0, 0
+			b.run, b.Gap = 0, 0
 		}
 		return
 	}
 	if b.len = n; n > beatBytes {
-		b.run, b.gap = 0, 0
+		b.run, b.Gap = 0, 0
 		return
 	}
-	if d := gap - b.gap; b.gap != 0 && d*beatSlack <= b.gap && -d*beatSlack <= b.gap {
+	if d := gap - b.Gap; b.Gap != 0 && d*beatSlack <= b.Gap && -d*beatSlack <= b.Gap {
 		b.run++
 	} else {
 		b.run = 1
 	}
-	b.gap = gap
+	b.Gap = gap
 	if b.run >= MinBeats && b.run > b.Count {
 		b.Period, b.Count = gap, b.run
 	}

@@ -1,0 +1,211 @@
+package classify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hangup/assembler"
+	"hangup/capture"
+)
+
+// KindBurst is many abnormal ends at once.
+const KindBurst = "burst"
+
+const (
+	// burstMin is how many ends make a burst.
+	burstMin = 8
+	// burstWindow is how close together (ns) they lie: a dying process or
+	// host takes all its connections within it.
+	burstWindow = second
+	// burstTimes is how many times the usual number must occur within the window.
+	burstTimes = 5
+	// burstChance is how improbable the number must be by chance: the window
+	// slides over a capture that may hold a million places for it.
+	burstChance = 1e-12
+	// burstKept is how many abnormal ends are kept at most; beyond, every
+	// second one is, and so on.
+	burstKept = 1 << 16
+	burstsMax = 5 // that are reported
+	// shared is the share of a burst that must have something in common.
+	shared = 0.9
+)
+
+// bursts keeps when established connections ended badly.
+type bursts struct {
+	ends   []badEnd
+	stride uint64 // one end in so many is kept
+	n      uint64
+}
+
+type badEnd struct {
+	at     int64
+	id     uint64
+	stamp  assembler.Stamp
+	client [16]byte
+	server endpoint
+	cause  Cause
+	by     Party
+	side   assembler.Side
+}
+
+func newBursts() *bursts { return &bursts{stride: 1} }
+
+func (b *bursts) add(c *assembler.Conn, v *Verdict, env Env) {
+	if v.Class != Reset && v.Class != TimedOut && v.Cause != PeerVanished {
+		return
+	}
+	w := newView(c, env)
+	if !w.established() || v.Cause == FinWait2Expired || c.Ends[0].Bytes+c.Ends[1].Bytes == 0 {
+		return
+	}
+	e := badEnd{id: c.ID, client: w.cl.Addr, server: endpointOf(w.sv), cause: v.Cause, by: v.By}
+	switch {
+	case w.rst != nil && v.Cause != KeepaliveTimeout:
+		e.at, e.stamp, e.side = w.rst.Time, w.rst.Stamp, w.rst.Side
+	default:
+		// What fell silent did so after its last packet.
+		q, t := w.silent(dataOf, 1)
+		if q == nil {
+			q, t = w.silent(probeOf, 1)
+		}
+		if q == nil {
+			return
+		}
+		e.at, e.stamp, e.side = t.First.Time, t.First, w.sideOf(q)
+	}
+	if b.n++; b.n%b.stride != 0 {
+		return
+	}
+	if len(b.ends) == burstKept {
+		for i := range burstKept / 2 {
+			b.ends[i] = b.ends[2*i+1]
+		}
+		b.ends = b.ends[:burstKept/2]
+		b.stride *= 2
+	}
+	b.ends = append(b.ends, e)
+}
+
+func (b *bursts) finish(s *scene) (list []Finding) {
+	ends := slices.DeleteFunc(b.ends, func(e badEnd) bool { return s.scans.scanner(e.client) })
+	slices.SortStableFunc(ends, func(x, y badEnd) int { return cmp.Compare(x.at, y.at) })
+	window := min(burstWindow, s.length()/20)
+	for len(list) < burstsMax {
+		i, j := densest(ends, window)
+		if j-i < burstMin {
+			break
+		}
+		usual := float64(len(ends)-(j-i)) * float64(window) / float64(s.length())
+		if n := float64(j - i); n < burstTimes*usual || tail(n, usual) > burstChance {
+			break
+		}
+		// The burst goes on as long as the next one follows within a window.
+		for i > 0 && ends[i].at-ends[i-1].at < window/2 {
+			i--
+		}
+		for j < len(ends) && ends[j].at-ends[j-1].at < window/2 {
+			j++
+		}
+		list = append(list, b.report(ends[i:j], usual*float64(second)/float64(window)))
+		ends = slices.Delete(ends, i, j)
+	}
+	return list
+}
+
+// densest is the span of ends [i, j) that holds most within the window.
+func densest(ends []badEnd, window int64) (i, j int) {
+	k := 0
+	for n := range ends {
+		for ends[n].at-ends[k].at > window {
+			k++
+		}
+		if n+1-k > j-i {
+			i, j = k, n+1
+		}
+	}
+	return i, j
+}
+
+// most is the commonest key among the ends and its share.
+func most[K comparable](ends []badEnd, key func(*badEnd) K) (best K, share float64) {
+	n := map[K]int{}
+	for i := range ends {
+		n[key(&ends[i])]++
+	}
+	top := 0
+	for i := range ends {
+		if k := key(&ends[i]); n[k] > top {
+			best, top = k, n[k]
+		}
+	}
+	return best, float64(top) / float64(len(ends))
+}
+
+func (b *bursts) report(ends []badEnd, usual float64) Finding {
+	f := Finding{Kind: KindBurst, Severity: Serious, Confidence: Likely, Total: uint64(len(ends)) * b.stride,
+		First: ends[0].at, Last: ends[len(ends)-1].at, harm: float64(uint64(len(ends)) * b.stride)}
+	for i := range min(len(ends), maxExamples) {
+		e := &ends[i]
+		f.Connections = append(f.Connections, e.id)
+		f.Evidence = append(f.Evidence, Evidence{Stamp: e.stamp, Side: e.side, What: fmt.Sprintf("connection %d: %s", e.id, e.cause)})
+	}
+	var common []string
+	server, sameServer := most(ends, func(e *badEnd) endpoint { return e.server })
+	host, sameHost := most(ends, func(e *badEnd) [16]byte { return e.server.addr })
+	port, samePort := most(ends, func(e *badEnd) uint16 { return e.server.port })
+	client, sameClient := most(ends, func(e *badEnd) [16]byte { return e.client })
+	cause, sameCause := most(ends, func(e *badEnd) Cause { return e.cause })
+	by, sameBy := most(ends, func(e *badEnd) Party { return e.by })
+	switch {
+	case sameServer >= shared:
+		common = append(common, "server "+server.String())
+		f.at("server", server)
+	case sameHost >= shared:
+		common = append(common, "server host "+capture.Addr(host).String())
+		f.at("server", endpoint{addr: host})
+	case samePort >= shared:
+		common = append(common, fmt.Sprintf("server port %d on several hosts", port))
+	}
+	if sameClient >= shared {
+		common = append(common, "client "+capture.Addr(client).String())
+		f.at("client", endpoint{addr: client})
+	}
+	if sameCause >= shared {
+		common = append(common, "cause "+cause.String())
+	}
+	f.number("connections that ended", float64(f.Total), "")
+	f.seconds("within", f.Last-f.First)
+	f.number("abnormal ends per second otherwise", usual*float64(b.stride), "/s")
+	f.Title = fmt.Sprintf("%d connections ended badly within %s", f.Total, dur(max(f.Last-f.First, milli)))
+	if len(common) == 0 {
+		f.Title += ", with no host, port or cause in common."
+	} else {
+		f.Title += "; in common: " + strings.Join(common, ", ") + "."
+	}
+	silent := 0
+	for i := range ends {
+		silent += b2i(ends[i].cause == RetransmissionTimeout || ends[i].cause == PeerVanished || ends[i].cause == KeepaliveTimeout)
+	}
+	f.What = "Connections that have nothing to do with one another do not end in the same moment by chance. " + event(by, sameBy >= shared, float64(silent) >= shared*float64(len(ends)), sameServer >= shared || sameHost >= shared, sameClient >= shared)
+	f.Advice = "Compare the time with deployments, restarts, failovers and network changes. For planned stops drain first: fail the readiness check, wait until no new connections come, then http.Server.Shutdown or grpc.Server.GracefulStop with a deadline below the orchestrator's kill."
+	return f
+}
+
+// event guesses what happened from what the ends have in common.
+func event(by Party, sameBy, silent, oneServer, oneClient bool) string {
+	switch {
+	case silent && oneServer:
+		return "All fell silent at once: the server's host or the network to it went away (power, failover, a firewall's new rule)."
+	case silent:
+		return "All fell silent at once, at several servers: the network was cut."
+	case oneServer && sameBy && by == ByServer:
+		return "One server ended all of them: its process was stopped, crashed or restarted without draining, or a load balancer removed it."
+	case sameBy && by == ByClient && oneClient:
+		return "One client ended all of them: its process stopped, or a deadline cancelled all its requests together."
+	case sameBy && by == ByMiddlebox:
+		return "A device in between ended all of them: its rules were reloaded, or it failed over without its table."
+	}
+	return "Look for what happened in that second: a deployment, a restart, a failover, a rule that was loaded."
+}

@@ -1,0 +1,261 @@
+package classify
+
+import (
+	"math"
+
+	"hangup/assembler"
+)
+
+// Kinds of findings about timers of programs.
+const (
+	KindRequestTimeout = "request-timeout"
+	KindIdleTimeout    = "idle-timeout"
+	KindMaxLifetime    = "max-lifetime"
+)
+
+const (
+	// deadlineMin is how many closes at the same round number make a timer.
+	deadlineMin = 3
+	// deadlineSlack and deadlineShare are how far behind the round number a
+	// close may come: Go's timers fire within a millisecond, goroutines and
+	// packets take some; servers that sweep their lists are later, up to a
+	// percent or so.
+	deadlineSlack = 60 * milli
+	deadlineShare = 0.004
+	// deadlineEarly: timers start when the program has written, a moment
+	// before the capture sees the packet.
+	deadlineEarly = 5 * milli
+	// alertBefore is how long (ns) before its FIN a TLS end sends its
+	// close_notify (RFC 8446 6.1): both come from one call of Close.
+	alertBefore = 50 * milli
+	// deadlineRatio is how many more closes than chance must hit the number.
+	deadlineRatio = 8
+)
+
+// clock is from when to when a duration is measured.
+type clock uint8
+
+const (
+	sinceRequest clock = iota // the closer's own request, not answered
+	sincePeer                 // the peer's request, not answered by the closer
+	sinceQuiet                // the last byte, nothing outstanding
+	sinceStart                // the connection's start
+	numClocks
+)
+
+// timerKey is whose closes are looked at: one side of a server endpoint.
+type timerKey struct {
+	server endpoint
+	side   assembler.Side
+	clock  clock
+}
+
+// deadlines looks for closes at round numbers of seconds.
+type deadlines struct {
+	by bounded[timerKey, timerUse]
+}
+
+// timerUse keeps the closes of one key: how long each had waited, and
+// which of them were near a round number.
+type timerUse struct {
+	all   spread
+	round [len(roundSeconds)]timerHit
+}
+
+type timerHit struct {
+	group
+	resets   uint64
+	late     uint64 // answers that came after all
+	lateMin  int64
+	mute     uint64 // the side that should have answered never said a word, in a protocol we do not know
+	deviates int64  // sum of deviations, ns
+}
+
+// roundSeconds are the numbers that people write into configurations.
+var roundSeconds = [...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 90, 100, 110, 120,
+	150, 180, 240, 300, 350, 360, 400, 420, 480, 500, 540, 600, 900, 1200, 1800, 3600, 7200}
+
+func newDeadlines() *deadlines {
+	d := &deadlines{}
+	d.by.max = 256
+	return d
+}
+
+func (d *deadlines) add(c *assembler.Conn, v *Verdict, env Env) {
+	w := newView(c, env)
+	side, at, reset, ok := w.firstClose(v)
+	if !ok {
+		return
+	}
+	if v.Cause == KeepaliveTimeout {
+		return // the kernel's timer, not the program's
+	}
+	e, o := c.End(side), c.End(side.Peer())
+	last, kind, ok := lastBefore(w, e, o, at)
+	if ok {
+		d.count(c, timerKey{endpointOf(w.sv), side, kind}, at, at.Time-last, reset)
+	}
+	if c.End(assembler.Client).SYN.Seen() {
+		d.count(c, timerKey{endpointOf(w.sv), side, sinceStart}, at, at.Time-c.First.Time, reset)
+	}
+}
+
+// firstClose is the side that ended the connection by its own will, and when.
+func (v *view) firstClose(out *Verdict) (s assembler.Side, at assembler.Stamp, reset, ok bool) {
+	if !v.established() {
+		return 0, at, false, false
+	}
+	s, ok = v.firstFIN()
+	if ok {
+		at = v.c.End(s).FIN.First
+	}
+	if r := v.rst; r != nil && !bare(r) && live(v.c, r) && (!ok || r.Time < at.Time) && out.Cause != InjectedReset {
+		return r.Side, r.Stamp, true, true
+	}
+	return s, at, false, ok
+}
+
+// lastBefore is the last payload before the close, and what the closer was
+// waiting for then.
+func lastBefore(w *view, e, o *assembler.End, at assembler.Stamp) (last int64, kind clock, ok bool) {
+	mine, theirs := e.LastData.Time, o.LastData.Time
+	if e.App.Protocol() == assembler.AppTLS && at.Time-mine < alertBefore && e.Beat.Gap > 0 {
+		mine -= e.Beat.Gap // the alert that says goodbye is part of the close
+	}
+	if theirs > at.Time {
+		// The peer spoke on after the close: its last word before is not
+		// kept, but the silence before the FIN is.
+		if !e.FIN.Seen() || e.FIN.Idle <= 0 || mine == 0 {
+			return 0, 0, false
+		}
+		theirs = 0
+	}
+	asked := w.c.End(w.asked())
+	switch {
+	case mine == 0 && theirs == 0:
+		return 0, 0, false
+	case mine > theirs && asked == e:
+		return mine, sinceRequest, true
+	case mine < theirs && asked == o:
+		return theirs, sincePeer, true
+	}
+	return max(mine, theirs), sinceQuiet, true
+}
+
+func (d *deadlines) count(c *assembler.Conn, k timerKey, at assembler.Stamp, waited int64, reset bool) {
+	if waited < second/2 {
+		return
+	}
+	u := d.by.at(k)
+	u.all.add(waited)
+	i := nearRound(waited)
+	if i < 0 {
+		return
+	}
+	h := &u.round[i]
+	if o := c.End(k.side.Peer()); k.clock == sinceRequest && !o.FirstData.Seen() && c.End(k.side).App.Protocol() == assembler.AppOther {
+		h.mute++
+	}
+	h.deviates += waited - roundSeconds[i]*second
+	p := point{at, k.side, saysFINIdle, waited}
+	if reset {
+		h.resets++
+		p.says = saysRSTIdle
+	}
+	if k.clock == sinceStart {
+		p.says = saysFINAge
+	}
+	points := []point{{c.End(k.side).LastData, k.side, saysRequest, 0}, p}
+	if k.clock != sinceRequest {
+		points = points[1:]
+	} else if a, ok := lateAnswer(c, k.side, at); ok {
+		h.late++
+		if h.lateMin == 0 || a.n < h.lateMin {
+			h.lateMin = a.n
+		}
+		points = append(points, a)
+	}
+	h.note(c, at.Time, points...)
+}
+
+// lateAnswer is the answer that came after the asker had closed.
+func lateAnswer(c *assembler.Conn, side assembler.Side, at assembler.Stamp) (point, bool) {
+	o := c.End(side.Peer())
+	if o.LateData.Seen() && o.LateData.First.Time > at.Time {
+		return point{o.LateData.First, side.Peer(), saysAnswerLate, o.LateData.First.Time - at.Time}, true
+	}
+	if o.LastData.Time > at.Time {
+		return point{o.LastData, side.Peer(), saysAnswerLate, o.LastData.Time - at.Time}, true
+	}
+	return point{}, false
+}
+
+// nearRound is the index of the round number that d lies just behind, -1 if none.
+func nearRound(d int64) int {
+	for i, r := range roundSeconds {
+		r *= second
+		if d >= r-deadlineEarly && d <= r+roundSlack(r) {
+			return i
+		}
+	}
+	return -1
+}
+
+func roundSlack(r int64) int64 { return deadlineSlack + int64(deadlineShare*float64(r)) }
+
+func (d *deadlines) finish(s *scene) (list []Finding) {
+	for i := range d.by.items {
+		u, k := &d.by.items[i].val, d.by.items[i].key
+		for j := range u.round {
+			if u.clusters(j) && !d.explained(k, j) {
+				list = append(list, u.report(k, j, d.by.dropped))
+			}
+		}
+	}
+	return list
+}
+
+// clusters reports whether more closes come at the j-th round number than
+// their neighbourhood, from half of it to double, lets expect by chance.
+func (u *timerUse) clusters(j int) bool {
+	h := &u.round[j]
+	if h.n < deadlineMin {
+		return false
+	}
+	r := roundSeconds[j] * second
+	near := sum(u.all.n[octave(r/2):min(255, octave(2*r)+1)])
+	window := float64(roundSlack(r)+deadlineEarly) / (1.5 * float64(r))
+	expected := near * window
+	return float64(h.n) >= deadlineRatio*expected && tail(float64(h.n), expected) < 1e-6
+}
+
+// tail bounds the chance of n or more where expected are expected, by
+// Chernoff's inequality for Poisson's law.
+func tail(n, expected float64) float64 {
+	if n <= expected {
+		return 1
+	}
+	return math.Exp(n - expected - n*math.Log(n/max(expected, 1e-9)))
+}
+
+// explained reports whether another clock of the same side shows at least as
+// many hits at some number: an idle timer also makes ages cluster when
+// connections are used once, at the same moment after their start.
+func (d *deadlines) explained(k timerKey, j int) bool {
+	n := d.by.find(k).round[j].n
+	for c := range numClocks {
+		if c == k.clock {
+			continue
+		}
+		o := d.by.find(timerKey{k.server, k.side, c})
+		if o == nil {
+			continue
+		}
+		for i := range o.round {
+			if m := o.round[i].n; o.clusters(i) && (m > n || m == n && c < k.clock) && 2*m >= n && k.clock == sinceStart {
+				return true
+			}
+		}
+	}
+	return false
+}

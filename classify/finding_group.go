@@ -1,0 +1,176 @@
+package classify
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+
+	"hangup/assembler"
+)
+
+// bounded is a map that keeps at most max entries. When it is full, the half
+// that was touched least is dropped and counted, so that what occurs often
+// stays however much chaff comes by.
+type bounded[K comparable, V any] struct {
+	max     int
+	index   map[K]int32
+	items   []item[K, V]
+	dropped uint64 // touches of entries that were dropped
+}
+
+type item[K comparable, V any] struct {
+	key    K
+	weight uint64 // how often at asked for it
+	val    V
+}
+
+// at returns the entry of k, new or old, and counts it. The pointer holds
+// until the next call.
+func (b *bounded[K, V]) at(k K) *V {
+	if i, ok := b.index[k]; ok {
+		b.items[i].weight++
+		return &b.items[i].val
+	}
+	if b.index == nil {
+		b.index = make(map[K]int32)
+	}
+	if len(b.items) >= b.max {
+		b.prune()
+	}
+	b.index[k] = int32(len(b.items))
+	b.items = append(b.items, item[K, V]{key: k, weight: 1})
+	return &b.items[len(b.items)-1].val
+}
+
+// find returns the entry of k, nil if there is none.
+func (b *bounded[K, V]) find(k K) *V {
+	if i, ok := b.index[k]; ok {
+		return &b.items[i].val
+	}
+	return nil
+}
+
+// prune drops the lighter half, the older of equals.
+func (b *bounded[K, V]) prune() {
+	order := make([]int32, len(b.items))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(x, y int32) int { return cmp.Compare(b.items[x].weight, b.items[y].weight) })
+	out := order[:(len(order)+1)/2]
+	slices.Sort(out)
+	kept := b.items[:0]
+	for i := range b.items {
+		if len(out) > 0 && out[0] == int32(i) {
+			b.dropped += b.items[i].weight
+			delete(b.index, b.items[i].key)
+			out = out[1:]
+			continue
+		}
+		b.index[b.items[i].key] = int32(len(kept))
+		kept = append(kept, b.items[i])
+	}
+	clear(b.items[len(kept):])
+	b.items = kept
+}
+
+// endpoint is an address and port; port 0 is any.
+type endpoint struct {
+	addr [16]byte
+	port uint16
+}
+
+func endpointOf(e *assembler.End) endpoint { return endpoint{e.Addr, e.Port} }
+
+// relation is a client host and the server endpoint that it talks to.
+type relation struct {
+	client [16]byte
+	server endpoint
+}
+
+func relationOf(c *assembler.Conn) relation {
+	return relation{c.End(assembler.Client).Addr, endpointOf(c.End(assembler.Server))}
+}
+
+// crowd counts distinct hosts: the first few by name, many by estimate.
+type crowd struct {
+	named [4][16]byte
+	n     uint8
+	bits  [8]uint64
+}
+
+func (w *crowd) add(addr [16]byte) {
+	h := uint64(14695981039346656037) // FNV-1a: any even hash does
+	for _, b := range addr {
+		h = (h ^ uint64(b)) * 1099511628211
+	}
+	h ^= h >> 29
+	w.bits[h>>6&7] |= 1 << (h & 63)
+	for _, a := range w.named[:w.n] {
+		if a == addr {
+			return
+		}
+	}
+	if int(w.n) < len(w.named) {
+		w.named[w.n] = addr
+		w.n++
+	}
+}
+
+// size is exact up to four, then an estimate by linear counting (Whang,
+// Vander-Zanden, Taylor 1990), good to some percent up to 2,000.
+func (w *crowd) size() int {
+	if int(w.n) < len(w.named) {
+		return int(w.n)
+	}
+	set := 0
+	for _, b := range w.bits {
+		set += bits.OnesCount64(b)
+	}
+	const m = 512
+	if set == m {
+		return 5 * m
+	}
+	return max(int(w.n), int(math.Round(-m*math.Log(1-float64(set)/m))))
+}
+
+// spread is a histogram of durations with steps of about 9 % (eight to an
+// octave), from 1 µs to centuries.
+type spread struct {
+	n        [256]uint32
+	total    uint64
+	min, max int64
+}
+
+func (s *spread) add(d int64) {
+	if s.total == 0 || d < s.min {
+		s.min = d
+	}
+	s.max = max(s.max, d)
+	s.total++
+	s.n[octave(d)]++
+}
+
+func octave(d int64) int {
+	if d < 1000 {
+		return 0
+	}
+	return min(255, int(8*math.Log2(float64(d)/1000)))
+}
+
+// quantile is the duration (ns) below which the share q of them lies.
+func (s *spread) quantile(q float64) int64 {
+	want := uint64(q * float64(s.total))
+	var sum uint64
+	for i, n := range s.n {
+		if sum += uint64(n); sum > want {
+			mid := int64(1000 * math.Exp2((float64(i)+0.5)/8))
+			return min(max(mid, s.min), s.max)
+		}
+	}
+	return s.max
+}
+
+// edge is the shortest duration (ns) of a step.
+func edge(i int) int64 { return int64(1000 * math.Exp2(float64(i)/8)) }

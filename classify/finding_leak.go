@@ -1,0 +1,215 @@
+package classify
+
+import (
+	"fmt"
+	"math"
+
+	"hangup/assembler"
+)
+
+// KindNeverClosed is a program that does not close what its peer has closed.
+const KindNeverClosed = "never-closed"
+
+const (
+	// leakMany is from how many leaked sockets on a program endpoint is in
+	// trouble: with the usual limit of 1,024 descriptors a percent of them
+	// per capture is gone within hours.
+	leakMany = 10
+	// leakLate is how many closes must come after the peer's FIN_WAIT2 has
+	// expired to be worth a line: one may be a slow last request.
+	leakLate = 3
+	// descriptors is the soft limit of open files that most systems start
+	// programs with (ulimit -n); Go raises it to the hard limit since 1.19,
+	// which containers often set to 1,048,576 and distributions to 4,096 or more.
+	descriptors = 1024
+)
+
+// leaker is a program endpoint: a server's address and port, or a client host
+// towards one.
+type leaker struct {
+	relation // client is zero if the server leaks
+	side     assembler.Side
+}
+
+type leak struct {
+	group
+	ages     spread // from the peer's FIN to the end of the capture
+	late     uint64 // closed at last, when FIN_WAIT2 had expired or would have
+	lateMost int64
+	closed   uint64 // connections in which this side closed after the peer, in time
+	expired  uint64 // leaked ones whose peer's FIN_WAIT2 has run out by now
+	answered uint64 // leaked with the last request answered
+	times    counted
+}
+
+type leaks struct {
+	by bounded[leaker, leak]
+}
+
+func newLeaks() *leaks {
+	l := &leaks{}
+	l.by.max = 1024
+	return l
+}
+
+func (l *leaks) add(c *assembler.Conn, v *Verdict, env Env) {
+	w := newView(c, env)
+	first, ok := w.firstFIN()
+	if !ok || c.Partial&assembler.OneWay != 0 {
+		return
+	}
+	passive := first.Peer()
+	closer, e := c.End(first), c.End(passive)
+	k := leaker{relationOf(c), passive}
+	if passive == assembler.Server {
+		k.client = [16]byte{}
+	}
+	switch {
+	case v.Cause == CloseWaitLeak && w.after(max(closer.FIN.Answered.Time, e.LastData.Time)) >= leakAge:
+		g := l.by.at(k)
+		age := env.End - closer.FIN.Answered.Time
+		g.ages.add(age)
+		g.times.add(closer.FIN.Answered.Time)
+		if closer.AckedPastFIN == 0 {
+			g.expired++
+		}
+		if e.LastData.Time > closer.LastData.Time {
+			g.answered++
+		}
+		g.note(c, closer.FIN.Answered.Time, point{closer.FIN.First, first, saysFIN, 0},
+			point{closer.FIN.Answered, passive, saysFINAcked, age})
+	case v.Cause == FinWait2Expired && e.FIN.Seen():
+		g := l.by.at(k)
+		g.late++
+		g.lateMost = max(g.lateMost, e.FIN.First.Time-closer.FIN.First.Time)
+		if g.n < maxExamples {
+			g.examples[maxExamples-1] = example{c.ID, [3]point{{closer.FIN.First, first, saysFIN, 0},
+				{e.FIN.First, passive, saysLateFIN, e.FIN.First.Time - closer.FIN.First.Time}}}
+		}
+	case e.FIN.Seen():
+		if g := l.by.find(k); g != nil {
+			g.closed++
+		}
+	}
+}
+
+func (l *leaks) finish(s *scene) (list []Finding) {
+	for i := range l.by.items {
+		g, k := &l.by.items[i].val, l.by.items[i].key
+		if g.n == 0 && g.late < leakLate || s.scans.onlyScanners(&g.group) && g.n > 0 {
+			continue
+		}
+		list = append(list, g.report(k, s, l.by.dropped))
+	}
+	return list
+}
+
+// perHour is the rate at which sockets leak, 0 where it cannot be told: over
+// less than two minutes or five leaks.
+func (g *leak) perHour(s *scene) float64 {
+	// A leak shows only leakAge after its FIN: the last minute has none yet.
+	span := s.length() - leakAge
+	if g.n < 5 || span < 2*60*second {
+		return 0
+	}
+	return float64(g.n) / (float64(span) / 3600e9)
+}
+
+// growth says how many were open at the quarters of the capture: leaked
+// sockets only ever add up.
+func (g *leak) growth(f *Finding, s *scene) {
+	if g.n < 4 {
+		return
+	}
+	for q := int64(1); q <= 4; q++ {
+		until := s.first + s.length()*q/4
+		open := 0.0
+		for i, n := range g.times.n {
+			if g.times.start+int64(i)*g.times.width <= until {
+				open += float64(n)
+			}
+		}
+		f.number(fmt.Sprintf("in CLOSE_WAIT at %d %% of the capture", 25*q), open, "")
+	}
+}
+
+func (g *leak) report(k leaker, s *scene, dropped uint64) Finding {
+	f := g.finding(KindNeverClosed, g.severity(), Likely)
+	if g.n == 0 {
+		e := &g.examples[maxExamples-1]
+		f.Connections, f.Total, f.harm = []uint64{e.id}, g.late, float64(g.late)/2
+		for _, p := range e.points[:2] {
+			f.Evidence = append(f.Evidence, Evidence{Stamp: p.at, Side: p.side, What: fmt.Sprintf("connection %d: %s", e.id, p)})
+		}
+	}
+	who := "the server program at " + k.server.String()
+	f.at(k.side.String(), k.server)
+	if k.side == assembler.Client {
+		who = fmt.Sprintf("the client program on %s, towards %s,", endpoint{addr: k.client}, k.server)
+		f.Where = f.Where[:0]
+		f.at("client", endpoint{addr: k.client})
+		f.at("server", k.server)
+	}
+	f.number("sockets never closed", float64(g.n), "")
+	if g.n > 0 {
+		f.seconds("youngest", g.ages.min)
+		f.seconds("median age", g.ages.quantile(0.5))
+		f.seconds("oldest", g.ages.max)
+		f.number("peers whose FIN_WAIT2 has expired", float64(g.expired), "")
+	}
+	f.number("closed only after the peer's FIN_WAIT2 had expired", float64(g.late), "")
+	f.number("closed in time meanwhile", float64(g.closed), "")
+	g.growth(&f, s)
+	rate := g.perHour(s)
+	if rate > 0 {
+		f.number("leaked per hour", math.Round(rate), "/h")
+		f.seconds(fmt.Sprintf("until %d descriptors are used up", descriptors), int64(descriptors/rate*3600e9))
+	}
+	f.overflow(dropped)
+	f.Title = fmt.Sprintf("%s does not close %s that the other side has closed.", upper(who), plural(g.n, "connection"))
+	if g.n == 0 {
+		f.Title = fmt.Sprintf("%s closes %s later than the other side's kernel waits.", upper(who), plural(g.late, "connection"))
+	}
+	f.What = "The other side said goodbye (FIN) and the kernel acknowledged it, but the program never called Close. " +
+		"Each such socket stays in CLOSE_WAIT, for which there is no timer, and holds a file descriptor and usually a goroutine until the process ends; then accept and dial fail with EMFILE. " +
+		"The side that closed waits in FIN_WAIT2, which its kernel gives up after 60 s on Linux."
+	f.Advice = leakAdvice(k.side, g.answered*2 > g.n)
+	if g.n == 1 {
+		f.Confidence = Possible
+		f.Alternatives = []string{WhyMayYetClose.String()}
+	}
+	return f
+}
+
+// severity: one socket may be a program still at work; from leakMany on
+// descriptors run out, and no program works that long on as many.
+func (g *leak) severity() Severity {
+	switch {
+	case g.n >= leakMany:
+		return Serious
+	case g.n >= 2 || g.late >= leakLate:
+		return Warning
+	}
+	return Info
+}
+
+func leakAdvice(side assembler.Side, answered bool) string {
+	if side == assembler.Client {
+		return "Look for the path that returns without Close. With net/http: defer resp.Body.Close() right after the error check, also when only the status is wanted, and on every early return; " +
+			"read the body to its end if the connection is to be used again. An idle pooled connection that nobody reads does not notice the FIN: set IdleConnTimeout below the server's idle timeout."
+	}
+	if answered {
+		return "The last request was answered, and nobody reads the connection any more. Look for the handler goroutine that blocks elsewhere (a channel, a lock, a call without deadline; pprof's goroutine profile names it) " +
+			"or for an error path that returns without conn.Close(): put defer conn.Close() right behind Accept. Hijacked connections are yours to close."
+	}
+	return "The last request was never answered: the handler hangs. pprof's goroutine profile names the line. Give what it calls a context with a deadline, put defer conn.Close() right behind Accept, " +
+		"and let a goroutine read the connection while the handler works, so that EOF cancels it (net/http does this by r.Context())."
+}
+
+// upper makes the first letter a capital.
+func upper(s string) string {
+	if s != "" && s[0] >= 'a' && s[0] <= 'z' {
+		return string(s[0]-'a'+'A') + s[1:]
+	}
+	return s
+}

@@ -1,0 +1,139 @@
+package classify
+
+import (
+	"fmt"
+
+	"hangup/assembler"
+)
+
+// Kinds of findings about data behind a FIN.
+const (
+	KindRace       = "keep-alive-race"
+	KindIgnoredEOF = "ignored-eof"
+)
+
+const (
+	// raceWindow is how long (ns) after the FIN a request may leave that
+	// crossed it, beyond a round trip: the program had chosen the connection
+	// before the FIN was delivered to it.
+	raceWindow = 10 * milli
+	// raceQuiet is the least silence (ns) before the FIN for it to be an idle
+	// timer's.
+	raceQuiet = second / 2
+	// ignoredMin is how many connections must be written to after their EOF.
+	ignoredMin = 2
+)
+
+// races finds requests that crossed the server's FIN.
+type races struct {
+	by bounded[endpoint, race]
+}
+
+type race struct {
+	hit, ignored group
+	idle         spread // of all FINs that the server sent first to a quiet connection
+	hitIdle      spread
+	bytes        uint64
+	delay        spread // of writes after a known EOF
+}
+
+func newRaces() *races {
+	r := &races{}
+	r.by.max = 1024
+	return r
+}
+
+func (r *races) add(c *assembler.Conn, v *Verdict, env Env) {
+	w := newView(c, env)
+	first, ok := w.firstFIN()
+	if !ok || first != assembler.Server || !w.established() {
+		return
+	}
+	fin := &w.sv.FIN
+	quiet := fin.Idle
+	if w.sv.LastData.Seen() && w.sv.LastData.Time < fin.First.Time {
+		quiet = fin.First.Time - max(w.sv.LastData.Time, before(w.cl.LastData.Time, fin.First.Time))
+	}
+	g := r.by.at(endpointOf(w.sv))
+	if quiet >= raceQuiet {
+		g.idle.add(quiet)
+	}
+	late := &w.cl.LateData
+	if !late.Seen() {
+		return
+	}
+	behind := late.First.Time - fin.First.Time
+	refused := w.rst != nil && w.rst.Side == assembler.Server && w.rst.Time >= late.First.Time
+	switch {
+	case quiet < raceQuiet || !refused:
+	case !w.cl.LateAfterAck && behind <= c.RTTServer+c.RTTClient+raceWindow:
+		g.hitIdle.add(quiet)
+		g.bytes += uint64(late.Len)
+		g.hit.note(c, fin.First.Time, point{fin.First, assembler.Server, saysFINIdle, quiet},
+			point{late.First, assembler.Client, saysCrossing, behind}, point{w.rst.Stamp, assembler.Server, saysBareRST, 0})
+	case w.cl.LateAfterAck:
+		g.delay.add(behind)
+		g.ignored.note(c, late.First.Time, point{fin.First, assembler.Server, saysFIN, 0},
+			point{late.First, assembler.Client, saysCrossing, behind}, point{w.rst.Stamp, assembler.Server, saysBareRST, 0})
+	}
+}
+
+// before is t if it lies before limit, else 0.
+func before(t, limit int64) int64 {
+	if t < limit {
+		return t
+	}
+	return 0
+}
+
+func (r *races) finish(*scene) (list []Finding) {
+	for i := range r.by.items {
+		g, k := &r.by.items[i].val, r.by.items[i].key
+		if g.hit.n > 0 {
+			list = append(list, g.race(k, r.by.dropped))
+		}
+		if g.ignored.n >= ignoredMin {
+			list = append(list, g.ignoredEOF(k))
+		}
+	}
+	return list
+}
+
+func (g *race) race(server endpoint, dropped uint64) Finding {
+	f := g.hit.finding(KindRace, Serious, Likely)
+	if g.hit.n == 1 {
+		f.Severity = Warning
+	}
+	timer := g.hitIdle.quantile(0.5)
+	if g.hitIdle.total == 1 {
+		timer = g.hitIdle.min
+	}
+	f.at("server", server)
+	f.clients(&g.hit)
+	f.number("requests that crossed the FIN", float64(g.hit.n), "")
+	f.number("bytes of requests lost", float64(g.bytes), "bytes")
+	f.number("closes of quiet connections by the server", float64(g.idle.total), "")
+	f.seconds("server's idle timer, inferred", timer)
+	f.overflow(dropped)
+	f.Title = fmt.Sprintf("%s crossed the FIN by which %s closed a quiet connection, and were lost.", upper(plural(g.hit.n, "request")), server)
+	f.What = fmt.Sprintf("The server closes connections that have been quiet for about %s. At that very moment the client sent its next request: both were on their way at once, "+
+		"so the client could not know, and the server's kernel answered with RST. The client's program sees ECONNRESET, EPIPE or EOF for a request that was never processed.", dur(timer))
+	f.Advice = fmt.Sprintf("Let the client close first: http.Transport.IdleConnTimeout some seconds below %s (Go's default of 90 s is above it), or raise the server's (http.Server.IdleTimeout, a proxy's keep-alive timeout). "+
+		"Go's Transport repeats idempotent requests by itself when no byte of an answer has come; a POST it repeats only if Request.GetBody is set and it carries an Idempotency-Key header.", dur(timer))
+	if timer > 90*second {
+		f.Advice = fmt.Sprintf("Let the client close first: set its pool's idle time some seconds below %s. Repeat idempotent requests that fail before a byte of an answer.", dur(timer))
+	}
+	return f
+}
+
+func (g *race) ignoredEOF(server endpoint) Finding {
+	f := g.ignored.finding(KindIgnoredEOF, Warning, Certain)
+	f.at("server", server)
+	f.clients(&g.ignored)
+	f.number("connections written to after their EOF", float64(g.ignored.n), "")
+	f.seconds("median delay behind the FIN", g.delay.quantile(0.5))
+	f.Title = fmt.Sprintf("Clients of %s go on writing to %d connections that the server has closed.", server, g.ignored.n)
+	f.What = "The server's FIN had been acknowledged by the client's kernel for a while when the client's program wrote again. Nobody was reading, so nobody saw the EOF; the write is answered by RST and its data is lost, though Write itself returns nil the first time."
+	f.Advice = "Keep a Read pending on every pooled connection, as net/http does, and drop the connection when it returns EOF; or check before use that nothing is readable (syscall.RawConn.Read with MSG_PEEK). Give pools a maximal idle time below the server's."
+	return f
+}

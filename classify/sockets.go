@@ -1,0 +1,213 @@
+package classify
+
+import (
+	"slices"
+
+	"hangup/assembler"
+	"hangup/capture"
+)
+
+// Interval is one state that an end's socket was in.
+type Interval struct {
+	State    assembler.State // Closed never occurs: the socket is gone
+	From, To int64           // ns; To is exclusive, and the capture's end for what lasts beyond it
+	Inferred bool            // To follows from a kernel's timer, not from a packet
+}
+
+// Lifetimes of sockets that end without a packet (ns).
+const (
+	// timeWaitLinux is TCP_TIMEWAIT_LEN, fixed; timeWaitWindows is
+	// TcpTimedWaitDelay's default, timeWaitMac twice net.inet.tcp.msl.
+	timeWaitLinux   = 60 * second
+	timeWaitWindows = 120 * second
+	timeWaitMac     = 30 * second
+	// finWait2Linux is net.ipv4.tcp_fin_timeout's default: how long an
+	// orphaned socket waits for the peer's FIN (tcp_time_wait, TCP_FIN_WAIT2).
+	finWait2Linux = 60 * second
+)
+
+// Lifetimes derives the states that side s's socket went through from the
+// stamps of its connection: a list of at most six intervals, in order. What
+// the capture began in the middle of starts with the first packet. An end
+// that was never heard (a SYN nobody answered) has no socket.
+func Lifetimes(c *assembler.Conn, s assembler.Side, env Env) []Interval {
+	l := lifetime{c: c, e: c.End(s), o: c.End(s.Peer()), side: s, env: env}
+	l.walk()
+	return l.list
+}
+
+// lifetime builds the list.
+type lifetime struct {
+	c    *assembler.Conn
+	e, o *assembler.End
+	side assembler.Side
+	env  Env
+	list []Interval
+}
+
+// turn is a change of state at a time.
+type turn struct {
+	at int64
+	to assembler.State
+}
+
+func (l *lifetime) walk() {
+	begin, ok := l.opening()
+	if !ok {
+		return
+	}
+	turns := append(begin, l.closing()...)
+	slices.SortStableFunc(turns, func(a, b turn) int { return int(min(1, max(-1, a.at-b.at))) })
+	dead, deadInferred := l.death()
+	for i, t := range turns {
+		to, inferred := dead, deadInferred
+		if i+1 < len(turns) {
+			to, inferred = min(dead, turns[i+1].at), false
+		}
+		if limit := l.expiry(t); limit < to {
+			to, inferred = limit, true
+		}
+		if to > t.at {
+			l.list = append(l.list, Interval{t.to, t.at, to, inferred && to < l.env.End})
+		}
+		if inferred && to < dead {
+			return // gone before what follows: a later packet meets no socket
+		}
+	}
+}
+
+// opening is how the socket came to be ESTABLISHED, as far as it did.
+func (l *lifetime) opening() ([]turn, bool) {
+	c, e, o := l.c, l.e, l.o
+	switch {
+	case !e.First.Seen():
+		return nil, false
+	case e.SYN.Seen() && !e.SYNACK.Seen():
+		t := []turn{{e.SYN.First.Time, assembler.SynSent}}
+		// The client is ESTABLISHED when the SYN-ACK arrives; the capture
+		// shows its departure from the server or its passing by.
+		if c.Established.Seen() && o.SYNACK.Seen() {
+			t = append(t, turn{o.SYNACK.First.Time, assembler.Established})
+		} else if c.Established.Seen() {
+			t = append(t, turn{c.Established.Time, assembler.Established})
+		}
+		return t, true
+	case e.SYNACK.Seen():
+		t := []turn{{e.SYNACK.First.Time, assembler.SynReceived}}
+		if c.Established.Seen() {
+			t = append(t, turn{c.Established.Time, assembler.Established})
+		}
+		return t, true
+	case !e.Started, c.NResets > 0 && e.Packets == e.Resets:
+		return nil, false // nothing but RSTs: no socket ever answered
+	}
+	return []turn{{c.First.Time, assembler.Established}}, true
+}
+
+// closing is how FINs moved it (RFC 9293 3.6, figures 12 and 13).
+func (l *lifetime) closing() []turn {
+	e, o := l.e, l.o
+	mine, acked, theirs := e.FIN.First.Time, e.FIN.Answered.Time, o.FIN.First.Time
+	sent, answered, got := e.FIN.Seen(), e.FIN.Answered.Seen(), o.FIN.Seen()
+	// A FIN that nobody acknowledged may never have arrived.
+	if got && !o.FIN.Answered.Seen() && !e.FINSawPeer {
+		got = false
+	}
+	var t []turn
+	switch {
+	case !sent && !got:
+		return nil
+	case !sent:
+		return []turn{{theirs, assembler.CloseWait}}
+	case got && theirs <= mine && !e.FINCrossed:
+		t = []turn{{theirs, assembler.CloseWait}, {mine, assembler.LastAck}}
+		if answered {
+			t = append(t, turn{acked, assembler.Closed})
+		}
+		return t
+	}
+	t = []turn{{mine, assembler.FinWait1}}
+	switch {
+	case answered && got && theirs < acked:
+		t = append(t, turn{theirs, assembler.Closing}, turn{acked, assembler.TimeWait})
+	case answered && got:
+		t = append(t, turn{acked, assembler.FinWait2}, turn{theirs, assembler.TimeWait})
+	case answered:
+		t = append(t, turn{acked, assembler.FinWait2})
+	case got:
+		t = append(t, turn{theirs, assembler.Closing})
+	}
+	return t
+}
+
+// expiry is when the kernel drops a socket in the state that began at t.
+func (l *lifetime) expiry(t turn) int64 {
+	switch t.to {
+	case assembler.Closed:
+		return t.at
+	case assembler.TimeWait:
+		// A FIN that comes again starts the wait anew (tcp_timewait_state_process).
+		return max(t.at, l.o.FIN.Last.Time) + TimeWaitOf(l.e)
+	case assembler.FinWait2:
+		// Only of a socket that its program has closed; one that took data
+		// since is half-closed, and waits for ever.
+		if l.e.AckedPastFIN == 0 && !l.o.FIN.Seen() {
+			return t.at + finWait2Linux
+		}
+	}
+	return 1<<63 - 1
+}
+
+// death is when something ended the socket whatever its state: a RST that it
+// sent or took, a timer that ran out, the capture's end.
+func (l *lifetime) death() (at int64, inferred bool) {
+	at = l.env.End + 1
+	w := newView(l.c, l.env)
+	if w.rst != nil {
+		at = min(at, w.rst.Time)
+	}
+	for _, m := range l.c.KeptICMP() {
+		if m.Side == l.side && fatalOnSYN(&m) && !l.c.Established.Seen() && l.e.SYN.Last.Time <= m.Time {
+			at = min(at, m.Time)
+		}
+	}
+	if s := l.c.Successor; s.Seen() {
+		at = min(at, max(s.Time, l.e.Last.Time))
+	}
+	for _, t := range []*assembler.Tries{&l.e.SYN, &l.e.SYNACK, &l.e.Data, &l.e.FIN, &l.e.Probe} {
+		if t == &l.e.Data && w.stalled(l.e) || !t.Pending() || !w.gaveUp(t) {
+			continue
+		}
+		// It gave up when the next try would have been due.
+		if gone := t.Last.Time + 2*t.Interval(); gone < at && (t.Count > 1 || t == &l.e.SYN) {
+			at, inferred = max(gone, t.Last.Time+second), true
+		}
+	}
+	return at, inferred
+}
+
+// TimeWaitOf is how long (ns) the system of e keeps a socket in TIME_WAIT, by
+// the best guess its packets allow: a hop count that began at 128 is
+// Windows, timestamps with a window scale of 6 macOS, all else Linux.
+func TimeWaitOf(e *assembler.End) int64 {
+	switch guessOS(e) {
+	case "windows":
+		return timeWaitWindows
+	case "macos":
+		return timeWaitMac
+	}
+	return timeWaitLinux
+}
+
+// guessOS guesses the system behind an end from its SYN: initial hop count
+// 128 is Windows; 64 with window scale 5 or 6 and timestamps macOS and iOS
+// (Linux scales by 7 and more with its default tcp_rmem).
+func guessOS(e *assembler.End) string {
+	switch {
+	case e.TTLFirst > 64 && e.TTLFirst <= 128:
+		return "windows"
+	case e.SYN.Seen() && e.TTLFirst <= 64 && e.Opts&capture.OptTimestamps != 0 && e.Opts&capture.OptWScale != 0 && (e.WScale == 5 || e.WScale == 6):
+		return "macos"
+	}
+	return "linux"
+}

@@ -1,0 +1,105 @@
+package classify
+
+import (
+	"net/netip"
+	"slices"
+
+	"hangup/assembler"
+)
+
+// Series is how many sockets of a host were in each state over time.
+type Series struct {
+	Host    netip.Addr
+	Sockets uint64 // all it ever had
+	Start   int64  // ns
+	Width   int64  // ns between samples
+	// Counts[state][i] is the number at Start + i·Width, as SocketsAt would
+	// list them; nil for states that never occurred.
+	Counts [assembler.TimeWait + 1][]int32
+}
+
+// states counts the sockets of all hosts, as many as bounded allows.
+type states struct {
+	hosts bounded[[16]byte, hostStates]
+	start int64
+}
+
+type hostStates struct {
+	by [assembler.TimeWait + 1]*sampled
+}
+
+// maxSeriesHosts is how many hosts are counted: each takes up to 20 kB.
+const maxSeriesHosts = 256
+
+func (s *states) add(c *assembler.Conn, v *Verdict, env Env) {
+	if v.SameAs != 0 && v.SameAs < c.ID {
+		return
+	}
+	if s.start == 0 {
+		s.start = c.First.Time
+		s.hosts.max = maxSeriesHosts
+	}
+	for _, side := range []assembler.Side{assembler.Client, assembler.Server} {
+		list := Lifetimes(c, side, env)
+		if len(list) == 0 {
+			continue
+		}
+		h := s.hosts.at(c.End(side).Addr)
+		for _, iv := range list {
+			if h.by[iv.State] == nil {
+				h.by[iv.State] = &sampled{start: s.start, width: firstWidth}
+			}
+			h.by[iv.State].add(iv.From, min(iv.To, env.End+1))
+		}
+	}
+}
+
+// series are the hosts with most sockets, the busiest first.
+func (s *states) series() []Series {
+	var list []Series
+	for i := range s.hosts.items {
+		it := &s.hosts.items[i]
+		list = append(list, it.val.series(it.key, it.weight, s.start))
+	}
+	slices.SortStableFunc(list, func(a, b Series) int { return int(min(1, max(-1, int64(b.Sockets)-int64(a.Sockets)))) })
+	return list
+}
+
+func (h *hostStates) series(addr [16]byte, n uint64, start int64) Series {
+	out := Series{Host: netip.AddrFrom16(addr).Unmap(), Sockets: n, Start: start, Width: firstWidth}
+	for _, s := range h.by {
+		if s != nil {
+			out.Width = max(out.Width, s.width)
+		}
+	}
+	for st, s := range h.by {
+		if s == nil {
+			continue
+		}
+		for s.width < out.Width {
+			s.fold()
+		}
+		sum, last := int32(0), 0
+		counts := make([]int32, bins)
+		for i, d := range s.diff {
+			sum += d
+			counts[i] = sum
+			if d != 0 {
+				last = i
+			}
+		}
+		out.Counts[st] = counts[:last+1]
+	}
+	return out
+}
+
+// StateSeries tells how many sockets each host had in each state over time,
+// the hosts with most sockets first. Of very many hosts only those with most
+// sockets are kept.
+func (a *Analysis) StateSeries() []Series {
+	var s states
+	for i := range a.Len() {
+		s.add(a.Conn(i), a.Verdict(i), a.env)
+	}
+	return s.series()
+}
