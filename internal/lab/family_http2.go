@@ -28,7 +28,8 @@ func http2Family() (all []Scenario) {
 			s.Name = name + s.Name
 			s.Tail = 50 * time.Millisecond
 			if secure && s.Expect.Conns[0].Class == "graceful" {
-				s.Expect.Conns[0].FirstEnd = either // close_notify comes before the FIN
+				c := &s.Expect.Conns[0] // close_notify comes before the FIN, GOAWAY and the other's alert may follow it
+				c.FirstEnd, c.AlsoIn, c.Also, c.AlsoBy = either, []string{"reset"}, append(c.Also, "write-after-close"), append(c.AlsoBy, record.Client, record.Server)
 			}
 			all = append(all, s)
 		}

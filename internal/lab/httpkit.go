@@ -45,6 +45,9 @@ func (l *L) fetchContext(ctx context.Context, c *http.Client, method string, bod
 	if err != nil {
 		l.Fail("%v", err)
 	}
+	if s, ok := body.(sized); ok {
+		req.ContentLength = s.size
+	}
 	var resp *http.Response
 	err = l.App("http."+strings.ToLower(method), func(call *record.Call) error {
 		var err error
@@ -65,6 +68,12 @@ func (l *L) fetchContext(ctx context.Context, c *http.Client, method string, bod
 	})
 	_ = resp.Body.Close()
 	return n, err
+}
+
+// sized is a request body that announces its length.
+type sized struct {
+	io.Reader
+	size int64
 }
 
 // serve starts an http.Server on a recorded listener. Its own log would only
