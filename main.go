@@ -159,31 +159,31 @@ type options struct {
 func (o *options) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("hangup", pflag.ContinueOnError)
 	f.SortFlags = false
-	f.Usage = func() {}
-	f.StringArrayVarP(&o.read, "read", "r", nil, "read `FILE`, - for standard input; may be repeated")
-	f.StringVar(&o.format, "format", "text", "`text`, json, ndjson or csv")
-	f.StringVarP(&o.out, "output", "o", "", "write the report to `FILE`, which appears when it is complete")
-	f.BoolVarP(&o.all, "all", "a", false, "list every connection, fold nothing")
-	f.StringVar(&o.wanted.Conn, "conn", "", "draw the ladder of connection `ID`, or of those with one end ADDR:PORT")
-	f.StringSliceVar(&o.wanted.Class, "class", nil, "keep `CLASS`: reset, half-open, timed-out, graceful, open")
-	f.StringSliceVar(&o.wanted.Cause, "cause", nil, "keep `CAUSE`, see --causes")
-	f.StringSliceVar(&o.wanted.By, "by", nil, "keep what `WHO` did: client, server, both, middlebox, network, unknown")
-	f.StringSliceVar(&o.wanted.Host, "host", nil, "keep connections of `ADDR` or a prefix, either end")
-	f.StringSliceVar(&o.wanted.Port, "port", nil, "keep connections of port `N` or N-M, either end")
-	f.StringVar(&o.wanted.Since, "since", "", "keep connections alive at or after `TIME`: RFC 3339, HH:MM:SS or seconds")
-	f.StringVar(&o.wanted.Until, "until", "", "keep connections alive at or before `TIME`")
-	f.StringSliceVar(&o.failOn, "fail-on", nil, "exit 3 if a connection is of `CLASS` or cause, several by commas")
-	f.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` packets")
-	f.IntVar(&o.limit, "limit", 10, "spell out at most `N` groups, 0 for all")
-	f.IntVar(&o.width, "width", 0, "width of the text in `COLUMNS`; that of the terminal, else 80")
-	f.StringVar(&o.color, "color", "auto", "colour `WHEN`: auto, always or never")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "header and table only, no progress bar")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "error texts, marks, handshakes")
-	f.BoolVarP(&o.numeric, "numeric", "n", false, "accepted from habit: names are never resolved")
-	f.StringVar(&o.explain, "explain", "", "tell what `CAUSE` means, what proves it, and what to do")
-	f.BoolVar(&o.causes, "causes", false, "list all causes")
-	f.BoolVarP(&o.version, "version", "V", false, "print the version")
-	f.BoolVarP(&o.help, "help", "h", false, "print this")
+	f.Usage = func() {} // output.Usage has the texts, by purpose
+	f.StringArrayVarP(&o.read, "read", "r", nil, "")
+	f.Uint64VarP(&o.count, "count", "c", 0, "")
+	f.StringVar(&o.format, "format", "text", "")
+	f.StringVarP(&o.out, "output", "o", "", "")
+	f.BoolVarP(&o.all, "all", "a", false, "")
+	f.IntVar(&o.limit, "limit", 10, "")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "")
+	f.IntVar(&o.width, "width", 0, "")
+	f.StringVar(&o.color, "color", "auto", "")
+	f.StringSliceVar(&o.failOn, "fail-on", nil, "")
+	f.StringSliceVar(&o.wanted.Class, "class", nil, "")
+	f.StringSliceVar(&o.wanted.Cause, "cause", nil, "")
+	f.StringSliceVar(&o.wanted.By, "by", nil, "")
+	f.StringSliceVar(&o.wanted.Host, "host", nil, "")
+	f.StringSliceVar(&o.wanted.Port, "port", nil, "")
+	f.StringVar(&o.wanted.Since, "since", "", "")
+	f.StringVar(&o.wanted.Until, "until", "", "")
+	f.StringVar(&o.wanted.Conn, "conn", "", "")
+	f.StringVar(&o.explain, "explain", "", "")
+	f.BoolVar(&o.causes, "causes", false, "")
+	f.BoolVarP(&o.numeric, "numeric", "n", false, "")
+	f.BoolVarP(&o.version, "version", "V", false, "")
+	f.BoolVarP(&o.help, "help", "h", false, "")
 	return f
 }
 
@@ -198,7 +198,8 @@ func (h *hangup) main(args []string) (alarm bool, err error) {
 	}
 	switch {
 	case h.help:
-		return false, h.usage(h.stdout, flags)
+		_, err := io.WriteString(h.stdout, output.Usage)
+		return false, err
 	case h.version:
 		_, err := fmt.Fprintln(h.stdout, version())
 		return false, err
@@ -212,7 +213,7 @@ func (h *hangup) main(args []string) (alarm bool, err error) {
 		return false, usageError{err}
 	}
 	if len(names) == 0 {
-		h.usage(h.stderr, flags)
+		io.WriteString(h.stderr, output.Usage)
 		return false, usageError{errors.New("no capture named; give a file, or pipe one in")}
 	}
 	return h.report(names)
@@ -253,18 +254,6 @@ func misspelt(err error, flags *pflag.FlagSet) error {
 		return fmt.Errorf("%w; did you mean --%s?", err, best)
 	}
 	return fmt.Errorf("%w; hangup -h shows all flags", err)
-}
-
-func (h *hangup) usage(w io.Writer, flags *pflag.FlagSet) error {
-	_, err := fmt.Fprintf(w, `hangup tells from packets who hung up, how, why, and what each side's Go program saw.
-
-  hangup trace.pcap                     the report
-  tcpdump -w - tcp | hangup             the same from a pipe
-  hangup --conn 17 trace.pcap           one connection, packet by packet
-  hangup --explain close-wait-leak      what a cause means and what to do
-
-%s`, flags.FlagUsagesWrapped(h.columns()))
-	return err
 }
 
 func version() string {

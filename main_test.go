@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/spf13/pflag"
 
 	"hangup/internal/story"
 	"hangup/output"
@@ -181,6 +182,30 @@ func runExample(t *testing.T, line string) {
 	}
 	if stdout.Len() == 0 && !strings.Contains(line, " -o ") && stderr.Len() == 0 {
 		t.Error("prints nothing")
+	}
+}
+
+// The help names every flag, and no flag that does not exist.
+func TestUsageNamesFlags(t *testing.T) {
+	flags := new(options).flags()
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "--" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", " + name
+		}
+		if !strings.Contains(output.Usage, name) {
+			t.Errorf("%s is not in the help", name)
+		}
+	})
+	for _, word := range strings.FieldsFunc(output.Usage, func(r rune) bool { return strings.ContainsRune(" ,\n", r) }) {
+		if name, ok := strings.CutPrefix(word, "--"); ok && flags.Lookup(name) == nil {
+			t.Errorf("%s is in the help and does not exist", word)
+		}
+	}
+	for line := range strings.SplitSeq(output.Usage, "\n") {
+		if len(line) > 80 {
+			t.Errorf("longer than 80 columns: %q", line)
+		}
 	}
 }
 

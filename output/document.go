@@ -133,6 +133,7 @@ type jsonInput struct {
 	Bytes       uint64            `json:"bytes"`
 	Cut         uint64            `json:"cut_packets"`
 	Bad         uint64            `json:"bad_packets"`
+	BadSamples  []string          `json:"bad_samples,omitempty"`
 	Backwards   uint64            `json:"time_backwards"`
 	Drops       uint64            `json:"drops"`
 	Unsupported map[string]uint64 `json:"unsupported_links,omitempty"`
@@ -158,7 +159,7 @@ type jsonSummary struct {
 func newInput(in *capture.Input) jsonInput {
 	j := jsonInput{
 		Name: in.Name, Format: in.Format, Compression: in.Compression, Links: in.Links, Snaplen: in.Snaplen,
-		Packets: in.Packets, Bytes: in.Bytes, Cut: in.Cut, Bad: in.Bad, Backwards: in.Backwards, Drops: in.Drops,
+		Packets: in.Packets, Bytes: in.Bytes, Cut: in.Cut, Bad: in.Bad, BadSamples: in.BadSamples, Backwards: in.Backwards, Drops: in.Drops,
 		Unsupported: in.Unsupported, Comments: in.Comments,
 	}
 	if j.Links == nil {

@@ -79,7 +79,7 @@ func exampleReport() *Report {
 	}
 	f.add(conn(700, "[2001:db8::17]:50000", "[2001:db8:0:1::80]:443", 600, 90), classify.Verdict{Class: classify.Open, Cause: classify.StillOpen, Partial: assembler.NoStart}, nil)
 	in := capture.Input{Name: "web.pcap", Format: "pcap", Links: []string{"EN10MB"}, Snaplen: 96, Packets: 5321, Bytes: 400_000,
-		Cut: 17, Drops: 3, Bad: 1, Unsupported: map[string]uint64{"DOCSIS": 4}, First: at(0), Last: at(700),
+		Cut: 17, Drops: 3, Bad: 5, BadSamples: []string{"packet 99: IP header cut short"}, Unsupported: map[string]uint64{"DOCSIS": 4}, First: at(0), Last: at(700),
 		Err: errors.New("web.pcap: packet 5322: record length does not fit the file")}
 	return &Report{Inputs: []capture.Input{in}, Packets: in.Packets, Conns: f}
 }

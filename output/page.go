@@ -26,6 +26,9 @@ func (t *text) groups() {
 	if t.style.Limit > 0 && !t.style.All {
 		shown = min(shown, t.style.Limit)
 	}
+	if shown == len(list)-1 {
+		shown++ // to say that there is one more takes as much room as a glance at it saves
+	}
 	for i := range list[:shown] {
 		t.group(i+1, &list[i])
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"hangup/assembler"
 	"hangup/capture"
@@ -20,7 +21,7 @@ func (t *text) trouble() {
 		if in.Err != nil {
 			lines = append(lines, clean(in.Err.Error())+".") // it names its file
 		}
-		for _, s := range troubles(in) {
+		for _, s := range troubles(in, t.style.Verbose) {
 			if len(t.r.Inputs) > 1 {
 				s = clean(in.Name) + ": " + s
 			}
@@ -49,7 +50,7 @@ func (t *text) late() (n uint64) {
 	return n
 }
 
-func troubles(in *capture.Input) []string {
+func troubles(in *capture.Input, verbose bool) []string {
 	var s []string
 	if in.Drops > 0 {
 		s = append(s, fmt.Sprintf("The capturing host dropped %s: silence and gaps below may be the capture's own.", plural(in.Drops, "packet")))
@@ -57,8 +58,12 @@ func troubles(in *capture.Input) []string {
 	if in.Cut > 0 {
 		s = append(s, fmt.Sprintf("%s cut short by the capture: what TLS and HTTP saw stays untold there.", are(in.Cut, "packet")))
 	}
-	if in.Bad > 0 {
-		s = append(s, fmt.Sprintf("%s left out as malformed.", are(in.Bad, "packet")))
+	bad := in.Bad
+	for _, n := range in.Unsupported {
+		bad -= min(bad, n)
+	}
+	if bad > 0 {
+		s = append(s, fmt.Sprintf("%s left out as malformed%s.", are(bad, "packet"), samples(in, verbose)))
 	}
 	for _, link := range slices.Sorted(maps.Keys(in.Unsupported)) {
 		s = append(s, fmt.Sprintf("%s left out: link type %s is not supported.", are(in.Unsupported[link], "packet"), clean(link)))
@@ -67,6 +72,17 @@ func troubles(in *capture.Input) []string {
 		s = append(s, fmt.Sprintf("Time goes backwards at %s (several queues, or a clock that was set): delays may be off.", plural(in.Backwards, "packet")))
 	}
 	return s
+}
+
+// samples are the first of the malformed packets, or what shows them.
+func samples(in *capture.Input, verbose bool) string {
+	switch {
+	case len(in.BadSamples) == 0:
+		return ""
+	case verbose:
+		return ": " + clean(strings.Join(in.BadSamples, "; "))
+	}
+	return ", such as " + clean(in.BadSamples[0])
 }
 
 func are(n uint64, noun string) string {

@@ -1,0 +1,43 @@
+package output
+
+// Usage is the short help: every flag, by purpose, on pages of 80 columns.
+const Usage = `hangup tells from packets who hung up, how, why, and what each side's Go
+program saw.
+
+  hangup trace.pcap                    the report
+  tcpdump -w - tcp | hangup            the same from a pipe
+  hangup --conn 17 trace.pcap          one connection, packet by packet
+  hangup --explain close-wait-leak     what a cause means, and what to do
+
+Input
+  FILE..., -r, --read FILE   pcap or pcapng, plain, gzip, zstd or lz4; - is
+                             standard input; several make one capture
+  -c, --count N              stop after N packets
+
+Report
+  --format FORMAT            text, json, ndjson or csv
+  -o, --output FILE          write to FILE, which appears when it is complete
+  -a, --all                  list every connection, fold nothing
+  --limit N                  spell out N groups or ladders (10), 0 for all
+  -v, --verbose              error texts, marks, handshakes
+  -q, --quiet                header and table only, no progress bar
+  --width COLUMNS            instead of the terminal's, or 80
+  --color WHEN               auto, always or never
+  --fail-on CLASS[,CAUSE]    exit 3 if a connection is of one of these
+
+Selection, several by commas
+  --class CLASS              reset, timed-out, half-open, open, graceful
+  --cause CAUSE              see --causes
+  --by WHO                   client, server, both, middlebox, network, unknown
+  --host ADDR[/BITS]         of either end
+  --port N[-M]               of either end
+  --since, --until TIME      RFC 3339, HH:MM:SS (UTC), or seconds from the start
+  --conn ID, ADDR:PORT       draw the packets of these connections
+
+Help
+  --explain CAUSE            what it means, what proves it, what to do
+  --causes                   list all causes
+  -n, --numeric              accepted from habit: names are never resolved
+  -V, --version              print the version
+  -h, --help                 print this
+`
