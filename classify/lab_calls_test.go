@@ -159,12 +159,16 @@ func token(call record.Call) string {
 	return call.Error
 }
 
+// pathDelay is how much (ns) later than at its end a packet may pass a capture
+// in these recordings.
+const pathDelay = int64(100e6)
+
 // unseen reports whether the call that did not match met something of which
 // this capture cannot show anything: it came back after the connection's last
 // packet here, from a socket that the outcome takes for alive.
 func (m *matcher) unseen(out classify.Outcome) bool {
 	alive := len(out.Write) > 0 && (out.Write[0].Error == "nil" || out.Write[0].Error == "blocked")
-	return alive && (m.last.End == 0 || m.last.End+int64(1e6) > m.c.Last.Time)
+	return alive && (m.last.End == 0 || m.last.End+pathDelay > m.c.Last.Time)
 }
 
 // strict reports whether the call began when no packet came to this

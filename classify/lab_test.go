@@ -62,7 +62,7 @@ type scoreboard struct {
 	outcomes, texts           score
 	branches                  int
 	missed, boldly, unmatched []string
-	elsewhere                 []string // ended by something that left no packet on this wire
+	offWire                   []string // ended by something that left no packet on this wire
 }
 
 type score struct{ right, asked int }
@@ -83,7 +83,7 @@ func (b *scoreboard) String() string {
 	for _, list := range []struct {
 		title string
 		lines []string
-	}{{"certain and wrong", b.boldly}, {"missed", b.missed}, {"connection not found", b.unmatched}, {"not on this wire", b.elsewhere}} {
+	}{{"certain and wrong", b.boldly}, {"missed", b.missed}, {"connection not found", b.unmatched}, {"not on this wire", b.offWire}} {
 		fmt.Fprintf(&w, "%s: %d\n", list.title, len(list.lines))
 		for _, l := range list.lines {
 			fmt.Fprintf(&w, "  %s\n", l)
@@ -209,8 +209,8 @@ func (b *scoreboard) calls(t *testing.T, label string, r record.Recording, i int
 		case m.branch(out):
 			b.branches++
 			b.outcomes.count(true)
-		case m.unseen(out) && (r.Expect.OffWire != "" || explained(r, recorded[0], side, whose, views)):
-			b.elsewhere = append(b.elsewhere, fmt.Sprintf("%s, %v: %s", label, side, why))
+		case m.unseen(out) && (r.Expect.OffWire != "" || elsewhere(r, recorded[0], side, whose, views)):
+			b.offWire = append(b.offWire, fmt.Sprintf("%s, %v: %s", label, side, why))
 		default:
 			b.outcomes.count(false)
 			t.Errorf("%s, %v: %s\n  %v %v by %v\n  outcome %s\n  calls %s", label, side, why,
@@ -225,9 +225,9 @@ func (b *scoreboard) calls(t *testing.T, label string, r record.Recording, i int
 	}
 }
 
-// explained reports whether another capture of the recording shows what this
+// elsewhere reports whether another capture of the recording shows what this
 // one cannot, and explains the calls.
-func explained(r record.Recording, call record.Call, side assembler.Side, whose string, views map[string]*classify.Analysis) bool {
+func elsewhere(r record.Recording, call record.Call, side assembler.Side, whose string, views map[string]*classify.Analysis) bool {
 	for other, a := range views {
 		i := owner(r, call, side, a)
 		if other == whose || i < 0 {

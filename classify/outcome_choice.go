@@ -76,7 +76,7 @@ func (h *history) play(ch choice) socket {
 	if ch.lost {
 		s.abandon()
 	}
-	if ch.gaveUp && h.ownRST == nil {
+	if ch.gaveUp {
 		s.fail(h.timeout(ch))
 	}
 	s.peer = h.peer(ch)
@@ -170,7 +170,7 @@ func (h *history) openAbort(usual choice, add func(bool, string, func(*choice)))
 
 // openLoss: how a host came to have no socket any more does not show.
 func (h *history) openLoss(add func(bool, string, func(*choice))) {
-	if !h.vanished() || h.tries != nil {
+	if !h.vanished() || h.stopped {
 		return
 	}
 	add(true, "a RST had reached it that this capture does not show", func(ch *choice) { ch.struck = true })

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"hangup/classify"
 	"hangup/internal/story"
 )
 
@@ -19,6 +20,8 @@ func dialCases() []outcomeCase {
 			client: "D[DeadlineExceeded] " + none, clientIf: late, server: none},
 		{name: "no answer, the kernel's whole schedule", packets: "> S lost\n+1x5,+2,+4,+8,+16,+34 > rexmit lost\n+120 other",
 			client: "D[ETIMEDOUT] " + none, clientIf: []string{"deadline: D[DeadlineExceeded] R[] W[]"}, clientNot: "still waiting"},
+		{name: "no answer, the schedule before Linux 6.5", packets: "> S lost\n+1,+2,+4,+8,+16,+32 > rexmit lost\n+120 other", client: "D[ETIMEDOUT] " + none},
+		{name: "no answer, as many tries but early ones", packets: "> S lost\n+1x5,+2 > rexmit lost\n+120 other", client: "D[DeadlineExceeded] " + none},
 		{name: "no answer yet", packets: "> S lost\n+1 > rexmit lost",
 			clientIf: append(late, "still waiting: D[blocked] R[] W[]")},
 		{name: "SYN-ACK too late", packets: "> S\n+1 < S.\n> stateless\n+60 other", client: "D[DeadlineExceeded] " + none, clientIf: late, server: "A[blocked] " + none},
@@ -28,6 +31,8 @@ func dialCases() []outcomeCase {
 			client: "D[nil] " + told, clientIf: []string{"before Dial had returned: D[ECONNRESET] R[] W[]"}},
 		{name: "ICMP, and the kernel goes on", packets: "> S\nicmp frag-needed from 192.0.2.254 mtu=1400\n+1 > rexmit\n< S.\n> .\n+1 < F.\n> .\n+60 other",
 			client: "D[nil] R[EOF] W[nil EPIPE]"},
+		{name: "ICMP lost behind the capture", packets: "> S\nicmp host-unreachable from 192.0.2.254\n+1 > rexmit lost\n+2 > rexmit lost\n+60 other",
+			client: "D[DeadlineExceeded] " + none},
 		{name: "simultaneous open", packets: "> S\n+0.0001 < S crossed\n+0.01 > S.\n+0.0001 < S. crossed\n+0.01 > .\n+1 > P. len=10\n< .\n+60 other",
 			client: "D[nil] " + alive},
 	}
@@ -43,7 +48,7 @@ func acceptCases() []outcomeCase {
 		{name: "overflow with a RST", packets: "handshake\n+0.005 < stateless\n+60 other", client: "D[nil] " + told, server: "A[blocked] " + none},
 		{name: "aborted before it sent anything", packets: "handshake\n+1 < R.\n+60 other",
 			server: closed, serverIf: []string{"listener was closed before: A[ErrClosed] R[] W[]"}},
-		{name: "listener closed", packets: "handshake\nconn b\nb handshake\n+1 < R.\n+0.0001 b < R.\n+60 other",
+		{name: "listener closed", byVerdict: true, packets: "handshake\nconn b\nb handshake\n+1 < R.\n+0.0001 b < R.\n+60 other",
 			client: "D[nil] " + told, server: "A[ErrClosed] " + none, serverIf: []string{"accepted before: A[nil] " + closed}},
 	}
 }
@@ -72,6 +77,35 @@ func oddCases() []outcomeCase {
 			client: "D[nil] " + timedOut},
 		{name: "tuple reused over a live connection", packets: "handshake\nexchange 100 200\nconn b client :40000\n+600 b > S #syn\n+0.001 < . \n+0.001 > stateless\n+60 other",
 			server: told},
+	}
+}
+
+// TestOutcomeNumbers asks for bytes.
+func TestOutcomeNumbers(t *testing.T) {
+	tell := func(packets string) classify.Outcome {
+		s, err := story.Parse([]byte("Bytes.\n\n-- packets --\n" + packets))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tellStory(t, s).Result(0).Go[0]
+	}
+	for _, c := range []struct {
+		name, packets string
+		want          uint64
+	}{
+		{"payload together with the RST", "handshake\nexchange 100 200\n+1 < P. len=300\n+0.0001 < R.\n+60 other", 300},
+		{"the same, acknowledged in between", "handshake\nexchange 100 200\n+1 < P. len=300\n+0.0001 > .\n+0.0001 < R.\n+60 other", 300},
+		{"payload long before the RST", "handshake\nexchange 100 200\n+1 < P. len=300\n> .\n+1 < R.\n+60 other", 0},
+		{"nothing new", "handshake\nexchange 100 200\n+1 < R.\n+60 other", 0},
+		{"closed before", "handshake\nexchange 100 200\n+1 > F.\n+0.0001 < P. len=300 crossed\n+0.0001 < R. crossed\n+60 other", 0},
+	} {
+		if o := tell(c.packets); o.Unread != c.want {
+			t.Errorf("%s: unread %d, want %d\n%s", c.name, o.Unread, c.want, describe(o))
+		}
+	}
+	o := tell("handshake\n+0.1 > P. len=1460\n+0.0001x9 > P. len=1460\n+0.001 < R. crossed=10\n+60 other")
+	if n := len(o.If); n == 0 || o.If[n-1].Write[0].NMin != 1 {
+		t.Errorf("no condition for a Write that fails in its middle\n%s", describe(o))
 	}
 }
 

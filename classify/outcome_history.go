@@ -277,19 +277,15 @@ func (h *history) silence() {
 	if h.tries == nil {
 		return
 	}
-	end := h.env.End
-	if h.bareRST != nil {
-		end = h.bareRST.Time
-	}
-	if h.tries.Count == 1 && end-h.tries.Last.Time < second {
+	silent := h.env.End - h.tries.Last.Time
+	if h.tries.Count == 1 && silent < second {
 		h.tries = nil // the answer may be on its way
 		return
 	}
 	// The RST of a host that had the socket, and has it no longer, proves
 	// that it did not wait for ever. A single try proves nothing: every
 	// kernel makes a second one, so the capture misses something.
-	h.stopped = h.bareRST != nil ||
-		h.tries.Count > 1 && !h.env.Truncated && end-h.tries.Last.Time > settle(h.tries)
+	h.stopped = h.tries.Count > 1 && (h.bareRST != nil || !h.env.Truncated && silent > settle(h.tries))
 	h.softError()
 }
 

@@ -34,12 +34,7 @@ const (
 )
 
 // fin is tcp_fin: RCV_SHUTDOWN and SOCK_DONE.
-func (s *socket) fin() {
-	if s.dead || s.closed {
-		return
-	}
-	s.done, s.rcvShut = true, true
-}
+func (s *socket) fin() { s.done, s.rcvShut = true, true }
 
 // shutdown is shutdown(SHUT_WR), Go's CloseWrite (tcp_shutdown).
 func (s *socket) shutdown() { s.sndShut, s.finSent = true, true }
