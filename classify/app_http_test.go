@@ -292,7 +292,7 @@ func TestHTTPGaveUp(t *testing.T) {
 
 func waitFIN(t *testing.T, p *loop, side assembler.Side) {
 	t.Helper()
-	for range 200 {
+	for range 1000 {
 		if p.facts().Ends[side].FIN.Seen() {
 			return
 		}
@@ -331,11 +331,12 @@ func TestHTTPServer(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := listen(t)
-			told := make(chan error, 1)
+			told, started := make(chan error, 1), make(chan struct{}, 1)
 			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == "HEAD" {
 					return
 				}
+				started <- struct{}{}
 				if _, err := io.Copy(io.Discard, r.Body); err != nil {
 					told <- err
 					<-r.Context().Done() // as the note says
@@ -355,8 +356,8 @@ func TestHTTPServer(t *testing.T) {
 				if _, err := http.ReadResponse(bufio.NewReader(s), &http.Request{Method: "HEAD"}); err != nil {
 					t.Fatal(err)
 				}
-			} else {
-				time.Sleep(20 * time.Millisecond) // for the handler to start
+			} else if !c.none {
+				<-started
 			}
 			switch {
 			case c.abort:

@@ -29,6 +29,8 @@ type tapped struct {
 	side assembler.Side
 	cut  int // cuts the next Write after so many bytes and closes; 0 is off
 	drop int // 1 lets one more Write through; what follows goes nowhere
+
+	dropped chan struct{} // closed when the first Write went nowhere
 }
 
 // listen accepts connections, each the server's end of a loop of its own.
@@ -106,7 +108,7 @@ func (l *listener) dial() (*tapped, error) {
 }
 
 func (p *loop) tap(c *net.TCPConn, side assembler.Side) *tapped {
-	t := &tapped{TCPConn: c, l: p, side: side}
+	t := &tapped{TCPConn: c, l: p, side: side, dropped: make(chan struct{})}
 	p.mu.Lock()
 	p.ends[side] = t
 	p.mu.Unlock()
@@ -195,10 +197,12 @@ func (p *loop) facts() *assembler.Conn {
 
 func (t *tapped) Write(b []byte) (int, error) {
 	if t.drop > 0 {
-		if t.drop > 1 {
+		if t.drop == 2 {
+			close(t.dropped)
+		}
+		if t.drop++; t.drop > 2 {
 			return len(b), nil
 		}
-		t.drop++
 	}
 	if n := t.cut; n > 0 {
 		t.cut = 0

@@ -192,7 +192,7 @@ func TestTLSHandshakeEnds(t *testing.T) {
 				x.c.drop = 1
 				go x.cln.Handshake()
 				go func() {
-					time.Sleep(50 * time.Millisecond)
+					<-x.c.dropped
 					end(x.c)
 				}()
 				f, err := x.c.l.run(x.srv.Handshake)
@@ -346,12 +346,7 @@ func TestTLSServerLog(t *testing.T) {
 	}
 	c.cut = 100
 	tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake()
-	for range 100 {
-		if f := l.first().facts(); f.Ends[assembler.Server].FIN.Seen() {
-			break
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	waitFIN(t, l.first(), assembler.Server)
 	srv.Close()
 	<-closed
 	o := AppOutcomes(l.first().facts(), Verdict{})[assembler.Server]
