@@ -12,6 +12,7 @@ import (
 // the kernel, made short by sysctls and socket options.
 func timeoutFamily() (all []Scenario) {
 	all = append(all, eachSide(retransmissionTimeout)...)
+	all = append(all, eachSide(blockedWriterTimeout)...)
 	all = append(all, eachSide(keepAliveTimeout)...)
 	all = append(all, eachSide(userTimeoutBusy)...)
 	all = append(all, userTimeoutIdle(), userTimeoutBlocked())
@@ -74,6 +75,44 @@ func retransmissionTimeout(side string) Scenario {
 	}, listens)
 	s.Probes = []string{reader, writer, inRead, nobody}
 	s.Network = cutPath(true, true)
+	return s
+}
+
+// blockedWriterTimeout: the path dies in the middle of one long Write.
+func blockedWriterTimeout(side string) Scenario {
+	s := retransmissionTimeout(side)
+	s.Name = "rto-blocked-" + side
+	s.About = "the path is cut in the middle of a Write of 256 KB by the " + side + ", which is blocked in it when its kernel gives up"
+	s.Probes = []string{inWrite}
+	s = replaceActor(s, side, func(l *L, c *Conn) {
+		greet(l, c)
+		l.Wait("wire ready")
+		p := c.Watch()
+		c.UntilState(closed)
+		p.Run()
+		_ = c.Close()
+	}, func(l *L, c *Conn) {
+		greet(l, c)
+		for {
+			if _, err := c.ReadWithin(4096, time.Second); err != nil {
+				break
+			}
+		}
+	})
+	s.Network = func(n *N) {
+		n.Greeted()
+		data := 0
+		n.Wire("nothing passes after three segments of data", func(s Seg, up bool) verdict {
+			if s.Len > 100 {
+				data++
+			}
+			if data > 3 {
+				return drop
+			}
+			return pass
+		})
+		n.At("wire ready")
+	}
 	return s
 }
 
