@@ -18,13 +18,18 @@ func lateAlert(v *view) (finding, bool) {
 	first, both := v.notified()
 	both = both && endsWithAlert(v.c, v.cl) && endsWithAlert(v.c, v.sv)
 	switch {
-	case r.Side == s && tlsLateAlert(v.c):
+	case r.Side == s && (tlsLateAlert(v.c) || crossedByAlert(v.c, v.sender(), v.receiver())):
 	case unread && both:
 		s = first
 	default:
 		return finding{}, false
 	}
 	return finding{Graceful, BySide(s), Likely, nil}, true
+}
+
+// crossedByAlert reports whether what crossed closer's FIN was a TLS alert alone.
+func crossedByAlert(c *assembler.Conn, closer, w *assembler.End) bool {
+	return crossedFIN(closer, w) && endsWithAlert(c, w) && w.Data.Len == uint32(w.App.TLS().LastLen)+recordHeader
 }
 
 // writeAfterClose: payload behind the peer's FIN, answered by a stateless

@@ -51,7 +51,8 @@ func (p *page) paragraphs(text string) {
 func Causes(w io.Writer, rules []classify.Rule, s Style) error {
 	first := make(map[classify.Cause]string)
 	for i := range rules {
-		if first[rules[i].Cause] == "" {
+		// Of several rules the one that bears the cause's name speaks for it.
+		if first[rules[i].Cause] == "" || rules[i].Name == rules[i].Cause.String() {
 			first[rules[i].Cause] = firstSentence(rules[i].Doc)
 		}
 	}
