@@ -13,7 +13,7 @@ import (
 func Explain(w io.Writer, cause classify.Cause, rules []classify.Rule, s Style) error {
 	p := newPage(w, s)
 	p.printf("%s\n", paint(p.bold, cause.String()))
-	found := false
+	found, advice := false, ""
 	for i := range rules {
 		if rules[i].Cause != cause {
 			continue
@@ -24,6 +24,11 @@ func Explain(w io.Writer, cause classify.Cause, rules []classify.Rule, s Style) 
 			p.printf("%s\n", paint(p.faint, "rule "+rules[i].Name))
 		}
 		p.paragraphs(rules[i].Doc)
+		if a := rules[i].Advice; a != "" && a != advice {
+			advice = a // rules of one cause often share theirs
+			p.blank()
+			p.prose("", "What to do: "+a)
+		}
 	}
 	if !found {
 		p.blank()
@@ -33,7 +38,7 @@ func Explain(w io.Writer, cause classify.Cause, rules []classify.Rule, s Style) 
 }
 
 // paragraphs prints text that is broken by blank lines; indented lines stay
-// as they are.
+// as they are, and a short heading such as "Proof:" stands out.
 func (p *page) paragraphs(text string) {
 	for i, part := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		if i > 0 {
@@ -42,6 +47,9 @@ func (p *page) paragraphs(text string) {
 		if strings.HasPrefix(part, "\t") || strings.HasPrefix(part, "    ") {
 			p.printf("%s\n", strings.TrimRight(part, "\n"))
 			continue
+		}
+		if head, rest, ok := strings.Cut(part, ": "); ok && len(head) <= len("What to do") {
+			part = paint(p.bold, head+":") + " " + rest
 		}
 		p.prose("", part)
 	}

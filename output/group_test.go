@@ -156,3 +156,25 @@ func TestCleanDisarmsTerminals(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Every cause can be explained, and the list has a line for each.
+func TestExplainAndCauses(t *testing.T) {
+	for c := range classify.NumCauses {
+		var b strings.Builder
+		if err := Explain(&b, classify.Cause(c), classify.Rules(), Style{Width: 80}); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), "\n"); n < 3 {
+			t.Errorf("%v is explained in %d lines: %s", classify.Cause(c), n, b.String())
+		}
+	}
+	var b strings.Builder
+	if err := Causes(&b, classify.Rules(), Style{Width: 80}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range causes() {
+		if !strings.Contains("\n"+b.String(), "\n"+name+" ") {
+			t.Errorf("%s is not in the list, or without a word on it", name)
+		}
+	}
+}

@@ -102,6 +102,9 @@ func (p *Palette) named(t classify.Token, text string) string {
 	if t == "DeadlineExceeded" && strings.HasSuffix(text, "context deadline exceeded") {
 		return paint(p.red, "context.DeadlineExceeded")
 	}
+	if t == "other" {
+		return paint(p.red, clean(text))
+	}
 	return p.token(t)
 }
 

@@ -50,7 +50,10 @@ func (t teller) graceful() string {
 		return s + "."
 	}
 	x := t.actor(t.FirstEnd.Side)
-	s := fmt.Sprintf("The %s closed first%s", x, aside(t.when()))
+	s := fmt.Sprintf("The %s closed first", x)
+	if t.FirstEnd.Side == x { // a close may show before its FIN, by a TLS farewell
+		s += aside(t.when())
+	}
 	if d, ok := t.finGap(x); ok {
 		s += fmt.Sprintf("; the %s followed %s later", x.Peer(), span(d))
 	}
@@ -120,14 +123,20 @@ func (t teller) aborted(x assembler.Side) string {
 	case classify.StaleTuple:
 		return fmt.Sprintf("The %s opened a new connection on the same ports while the %s still held this one; a RST ended it%s.", x, x.Peer(), t.resetWhen())
 	}
+	if t.By == classify.ByBoth {
+		return fmt.Sprintf("Both sides cut the connection with a RST%s.", t.resetWhen())
+	}
 	return fmt.Sprintf("The %s cut the connection with a RST%s.", x, t.resetWhen())
 }
 
 func (t teller) refused() string {
 	c := t.Conn
 	s := "The server refused the connection: a RST answered the SYN"
-	if r := t.firstReset(); r != nil && c.End(assembler.Client).SYN.Seen() {
-		s += " " + span(r.Time-c.End(assembler.Client).SYN.Last.Time) + " later"
+	if t.By == classify.ByMiddlebox {
+		s = "Something on the path refused the connection in the server's name: a RST answered the SYN"
+	}
+	if r := t.firstReset(); r != nil && r.Answers.Seen() && r.Time > r.Answers.Time {
+		s += " " + span(r.Time-r.Answers.Time) + " later"
 	}
 	if n := c.End(assembler.Client).SYN.Count; n > 1 {
 		s += fmt.Sprintf("; the client tried %d times", n)
@@ -168,19 +177,30 @@ func (t teller) silent() string {
 	case classify.ZeroWindowStall:
 		return t.stall(x)
 	case classify.PeerVanished:
-		return fmt.Sprintf("%s the %s was still trying when the capture ends: %s.", t.hush(x), y, t.unanswered(y))
+		return t.vain(y, "was still trying when the capture ends")
 	case classify.RetransmissionTimeout, classify.KeepaliveTimeout, classify.FinTimeout:
-		return fmt.Sprintf("%s the %s gave up: %s.", t.hush(x), y, t.unanswered(y))
+		return t.vain(y, "gave up")
 	}
 	return "The connection ended" + t.when() + "."
 }
 
-// hush says that nothing came from x any more, which may be the path's doing.
-func (t teller) hush(x assembler.Side) string {
-	if t.By == classify.ByUnknown {
-		return fmt.Sprintf("Nothing came back from the %s any more, and", x)
+// vain tells of side y, which tried in vain and did as then says.
+func (t teller) vain(y assembler.Side, then string) string {
+	x := y.Peer()
+	k := t.unanswered(y)
+	switch {
+	case k.Tries == nil:
+		return fmt.Sprintf("The %s heard nothing more and %s.", y, then)
+	case k.Tries == &t.Conn.End(y).Deaf || t.resetSince(x, k.First.Time):
+		// Answers that the capture shows, and the socket never saw: a
+		// firewall behind the place of capture, or a way back that is cut.
+		return fmt.Sprintf("What came back from the %s did not reach the %s, which %s: %s%s.", x, y, then, k.noun, often(k.Tries))
+	case t.Conn.End(x).Last.Time > k.First.Time:
+		return fmt.Sprintf("The %s went on sending but never acknowledged what the %s sent, which %s: %s%s.", x, y, then, k.noun, often(k.Tries))
+	case t.By == classify.ByUnknown:
+		return fmt.Sprintf("Nothing came back from the %s any more, and the %s %s: %s%s drew no answer.", x, y, then, k.noun, often(k.Tries))
 	}
-	return fmt.Sprintf("The %s fell silent, and", x)
+	return fmt.Sprintf("The %s fell silent, and the %s %s: %s%s drew no answer.", x, y, then, k.noun, often(k.Tries))
 }
 
 func (t teller) open() string {
@@ -211,10 +231,7 @@ func (t teller) stall(x assembler.Side) string {
 	z := &t.Conn.End(x).ZeroWindow
 	s := fmt.Sprintf("The %s's program stopped reading: its window stood at zero", x)
 	if z.Seen() {
-		until := z.Last.Time
-		if t.Class == classify.Open {
-			until = max(until, t.Conn.Last.Time)
-		}
+		until := max(z.Last.Time, t.Conn.Last.Time)
 		if z.Answered.Seen() {
 			until = z.Answered.Time
 		}
@@ -242,8 +259,18 @@ type unansweredTry struct {
 	noun string
 }
 
-// unanswered says what side y sent in vain.
-func (t teller) unanswered(y assembler.Side) string {
+// resetSince reports whether side x has sent a RST since.
+func (t teller) resetSince(x assembler.Side, since int64) bool {
+	for _, r := range t.Conn.KeptResets() {
+		if r.Side == x && r.Time >= since {
+			return true
+		}
+	}
+	return false
+}
+
+// unanswered is what side y tried in vain; its Tries are nil if there is nothing.
+func (t teller) unanswered(y assembler.Side) unansweredTry {
 	e := t.Conn.End(y)
 	list := []unansweredTry{{&e.Data, "data"}, {&e.Probe, "its keep-alive probe"}, {&e.FIN, "its FIN"}, {&e.WProb, "its window probe"}}
 	switch t.Cause {
@@ -254,10 +281,13 @@ func (t teller) unanswered(y assembler.Side) string {
 	}
 	for _, k := range list {
 		if k.Pending() {
-			return k.noun + often(k.Tries) + " drew no answer"
+			return k
 		}
 	}
-	return "nothing it sent was answered"
+	if e.Deaf.Seen() {
+		return unansweredTry{&e.Deaf, "data"}
+	}
+	return unansweredTry{}
 }
 
 // times says how often and for how long something was tried, as a clause behind a comma.
@@ -282,7 +312,7 @@ func often(t *assembler.Tries) string {
 func (t teller) waiting() assembler.Side {
 	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
 		e := t.Conn.End(s)
-		if e.Data.Pending() || e.Probe.Pending() || e.FIN.Pending() || e.WProb.Pending() || e.SYN.Pending() {
+		if e.Deaf.Count > 1 || e.Data.Pending() || e.Probe.Pending() || e.FIN.Pending() || e.WProb.Pending() || e.SYN.Pending() {
 			return s
 		}
 	}
@@ -319,8 +349,8 @@ func (t teller) resetWhen() string {
 }
 
 func (t teller) at(ns, idle int64) string {
-	if ns == t.Conn.First.Time {
-		return ""
+	if ns <= t.Conn.First.Time {
+		return "" // at once, or by a clock that went backwards
 	}
 	s := " " + span(ns-t.Conn.First.Time)
 	if t.Partial&assembler.NoStart != 0 {

@@ -107,7 +107,7 @@ func (t *text) outcome(mark string, side assembler.Side, line string, o *classif
 // name of the error is left to -v.
 func (t *text) app(a *classify.AppOutcome) string {
 	s := a.Protocol + keep(" → ") + t.named(a.Error, a.Text)
-	plain := a.Text == "" || a.Text == string(a.Error) || a.Text == "context canceled" || a.Text == "context deadline exceeded" || strings.Contains(a.Text, " tcp ")
+	plain := a.Text == "" || a.Error == "other" || a.Text == string(a.Error) || a.Text == "context canceled" || a.Text == "context deadline exceeded" || strings.Contains(a.Text, " tcp ")
 	if !plain || t.style.Verbose && a.Text != "" {
 		s += ": " + clean(a.Text)
 	}
