@@ -241,3 +241,13 @@ func (f *Finding) overflow(dropped uint64) {
 }
 
 func (e endpoint) String() string { return Place{"", capture.Addr(e.addr), e.port}.String() }
+
+// FindingKinds are all kinds of findings, in the order of what they look at.
+func FindingKinds() []string {
+	return []string{
+		KindUntrusted, KindOneWay, KindNeverClosed, KindPorts, KindChurn, KindReuse, KindReconnectLoop, KindReconnects,
+		KindStorm, KindIdleCut, KindSilentPeer, KindHeartbeats, KindRequestTimeout, KindIdleTimeout, KindMaxLifetime,
+		KindRace, KindIgnoredEOF, KindLostData, KindEarlyReply, KindInjected, KindOwnHost, KindServerDown, KindOverflow,
+		KindUnreachable, KindSYNLoss, KindRejected, KindEyeballs, KindBurst, KindPacketLoss, KindStalls, KindScan, KindFlood,
+	}
+}

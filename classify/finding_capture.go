@@ -15,9 +15,10 @@ const (
 
 const (
 	// gapShare is the share of connections with bytes that were acknowledged
-	// but not captured from which verdicts suffer: below, a lost packet here
+	// but not captured from which verdicts suffer (or are worth little, gapGrave): below, a lost packet here
 	// and there.
 	gapShare = 0.02
+	gapGrave = 0.1
 	// copyShare is the share of packets seen twice from which counts of
 	// retransmissions deserve a second look. One interface of many, mirrored,
 	// shows half of them twice.
@@ -126,7 +127,7 @@ func (t *captureTrust) trust(s *scene) (Finding, bool) {
 	}
 	gappy := float64(t.gaps.n) >= gapShare*float64(t.conns) && t.gaps.n >= 2
 	blame(drops > 0, grade(float64(drops) >= 0.001*float64(packets)), nil, "the capturing system reports %d packets dropped", drops)
-	blame(gappy, Serious, &t.gaps, "%d of %d connections acknowledge bytes that the capture never shows", t.gaps.n, t.conns)
+	blame(gappy, grade(float64(t.gaps.n) >= gapGrave*float64(t.conns)), &t.gaps, "%d of %d connections acknowledge bytes that the capture never shows", t.gaps.n, t.conns)
 	blame(t.back.n > 0, Warning, &t.back, "the clock steps back by up to %s", dur(t.step*1000))
 	blame(broken || s.env.Truncated, Warning, nil, "the input breaks off, so that silence at its end proves nothing")
 	blame(packets > 0 && bad*50 > packets, Warning, nil, "%d of %d packets could not be decoded", bad, packets)

@@ -88,19 +88,26 @@ func (r *recent) keep(d dialled) {
 }
 
 // match finds a dial of the other family by the same host, to the same port,
-// about the same time.
-func (r *recent) match(d *dialled) *dialled {
+// about the same time. The host is known by its MAC; where that is a
+// router's, with several clients behind it, nobody can tell whose dial it was.
+func (r *recent) match(d *dialled) (found *dialled) {
 	for i := range r.list[:min(r.n, eyeballsKept)] {
 		o := &r.list[i]
 		near := o.at.Time-d.at.Time < eyeballsWindow && d.at.Time-o.at.Time < eyeballsWindow
 		if o.used || o.v6 == d.v6 || o.server.port != d.server.port || !near {
 			continue
 		}
-		if o.link != 0 && d.link != 0 && o.link == d.link || loopback(o.client) && loopback(d.client) {
-			return o
+		if o.link == 0 || o.link != d.link {
+			if !loopback(o.client) || !loopback(d.client) {
+				continue
+			}
 		}
+		if found != nil && found.client != o.client {
+			return nil
+		}
+		found = o
 	}
-	return nil
+	return found
 }
 
 func loopback(a [16]byte) bool { return capture.Addr(a).IsLoopback() }

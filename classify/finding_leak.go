@@ -39,7 +39,7 @@ type leak struct {
 	closed   uint64 // connections in which this side closed after the peer, in time
 	expired  uint64 // leaked ones whose peer's FIN_WAIT2 has run out by now
 	answered uint64 // leaked with the last request answered
-	times    counted
+	times    eventCount
 }
 
 type leaks struct {

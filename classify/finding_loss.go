@@ -58,19 +58,23 @@ func (l *losses) add(c *assembler.Conn, v *Verdict, env Env) {
 	if v.Cause == CloseWithUnreadData {
 		unread = unanswered(r)
 	}
+	unacked := r.Unacked
+	if goodbye(e, r) {
+		unacked = 0
+	}
 	// What was already acknowledged by the peer's kernel may be lost as well:
 	// Linux lets its program read it, Windows throws it away.
-	if r.Unacked == 0 && unread == 0 && r.AckBehind == 0 {
+	if unacked == 0 && unread == 0 && r.AckBehind == 0 {
 		return
 	}
 	k := lossKey{endpointOf(w.sv), r.Side, early(w, r)}
 	g := l.by.at(k)
-	g.unacked += uint64(r.Unacked)
+	g.unacked += uint64(unacked)
 	g.unread += unread
 	g.behind += uint64(r.AckBehind)
 	p := point{r.Stamp, r.Side, saysRSTUnread, int64(unread + uint64(r.AckBehind))}
-	if r.Unacked > 0 {
-		p = point{r.Stamp, r.Side, saysRSTUnacked, int64(r.Unacked)}
+	if unacked > 0 {
+		p = point{r.Stamp, r.Side, saysRSTUnacked, int64(unacked)}
 	}
 	if unreadShown(w, r) {
 		g.shown++
@@ -80,6 +84,16 @@ func (l *losses) add(c *assembler.Conn, v *Verdict, env Env) {
 		first = point{e.LastData, r.Side, saysEarlyReply, 0}
 	}
 	g.note(c, r.Time, first, p)
+}
+
+// alertBytes is the most a TLS alert takes on the wire: 7 in the clear, 24 in
+// TLS 1.3, 53 with AES-CBC and SHA-256 in TLS 1.2.
+const alertBytes = 64
+
+// goodbye reports whether all that r's sender had in flight is the TLS alert
+// that its Close sent just before: nobody misses it.
+func goodbye(e *assembler.End, r *assembler.Reset) bool {
+	return e.App.Protocol() == assembler.AppTLS && r.Unacked <= alertBytes && r.Time-e.LastData.Time < alertBefore
 }
 
 // early reports whether a server answered a request before all of it had

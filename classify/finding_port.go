@@ -42,7 +42,7 @@ type portUse struct {
 	held     sampled // ports in use on the client: alive, or in its TIME_WAIT
 	clientTW sampled // of these, in TIME_WAIT
 	serverTW sampled // TIME_WAIT on the server
-	dials    counted
+	dials    eventCount
 	byClient uint64 // closed actively by the client
 	byServer uint64
 	lifetime spread
@@ -137,9 +137,9 @@ func (u *portUse) exhaustion(k relation) (Finding, bool) {
 		hold = 0 // the client's port is free once the server has closed
 	}
 	rate, _ := u.dials.busiest(busyWindow)
-	steady := rate * (hold + float64(u.lifetime.quantile(0.5))/1e9)
+	steady := rate * hold
 	used := float64(peak) / size
-	forecast := steady >= portsSerious*size && u.dials.width > 0
+	forecast := steady >= portsSerious*size
 	if used < portsWarn && !forecast {
 		return Finding{}, false
 	}

@@ -88,6 +88,9 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 			continue
 		}
 		f := o.finding(KindServerDown, Serious, Likely)
+		if g.ok == 0 {
+			f.Severity = Warning // never seen up: perhaps it never was meant to be
+		}
 		if o.after != 0 || o.before != 0 {
 			f.Confidence = Certain
 			if o.clients.size() >= 3 || o.n >= 20 {

@@ -35,8 +35,8 @@ type unheard struct {
 	retried    uint64 // established, by a later SYN
 	ok         uint64 // established, by the first
 	lastOK     int64
-	dials      counted
-	losses     counted
+	dials      eventCount
+	losses     eventCount
 	rtt        spread
 	delay      spread // from the first SYN to the SYN-ACK of those retried
 }
@@ -60,7 +60,7 @@ func (u *unheardSYNs) add(c *assembler.Conn, v *Verdict, _ Env) {
 	g.dials.add(t)
 	again := point{cl.SYN.Last, assembler.Client, saysSYNAgain, int64(cl.SYN.Count)}
 	switch {
-	case v.Cause == ConnectTimeout && cl.SYN.Count >= 2:
+	case v.Cause == ConnectTimeout && cl.SYN.Count >= 2 && v.Confidence > Possible:
 		g.timeouts++
 		g.losses.add(t)
 		if g.run.n == 0 {

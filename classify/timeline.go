@@ -9,7 +9,7 @@ package classify
 const bins = 512
 
 // firstWidth is how long (ns) a bin lasts at first. Half a second is below
-// every lifetime that is counted here (TIME_WAIT 30 s).
+// every lifetime that is eventCount here (TIME_WAIT 30 s).
 const firstWidth = second / 2
 
 // sampled counts how many of something exist at the moments Start + i·Width.
@@ -61,13 +61,13 @@ func (s *sampled) peak() (n int32, at int64) {
 	return n, at
 }
 
-// counted counts events per bin [Start + i·Width, Start + (i+1)·Width).
-type counted struct {
+// eventCount counts events per bin [Start + i·Width, Start + (i+1)·Width).
+type eventCount struct {
 	start, width int64
 	n            [bins]uint32
 }
 
-func (c *counted) add(t int64) {
+func (c *eventCount) add(t int64) {
 	if c.width == 0 {
 		c.start, c.width = t, firstWidth
 	}
@@ -78,7 +78,7 @@ func (c *counted) add(t int64) {
 }
 
 // widen joins pairs of bins.
-func (c *counted) widen() {
+func (c *eventCount) widen() {
 	for i := range bins / 2 {
 		c.n[i] = c.n[2*i] + c.n[2*i+1]
 	}
@@ -88,7 +88,7 @@ func (c *counted) widen() {
 
 // busiest is the largest number of events per second (of time) within any
 // window of at least the given length (ns), and when that window began.
-func (c *counted) busiest(window int64) (perSecond float64, at int64) {
+func (c *eventCount) busiest(window int64) (perSecond float64, at int64) {
 	if c.width == 0 {
 		return 0, 0
 	}

@@ -1,0 +1,157 @@
+package classify_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hangup/assembler"
+	"hangup/capture"
+	"hangup/classify"
+	"hangup/internal/story"
+)
+
+// gather runs a capture through capture and assembler into an Analysis.
+func gather(t testing.TB, pcap io.Reader) (*classify.Analysis, []capture.Input) {
+	t.Helper()
+	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: pcap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	a := new(classify.Analysis)
+	tr := assembler.New(assembler.Config{Done: a.Add})
+	var b capture.Batch
+	for {
+		if err = src.Next(&b); err != nil {
+			break
+		}
+		tr.Batch(&b)
+	}
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	tr.Finish()
+	env := classify.Env{}
+	for _, in := range src.Inputs() {
+		env.End = max(env.End, in.Last, in.End)
+	}
+	a.Finish(env)
+	return a, src.Inputs()
+}
+
+// told compiles a story and analyses it.
+func told(t *testing.T, text []byte) (*story.Story, *classify.Analysis, []capture.Input) {
+	t.Helper()
+	s, err := story.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcap, err := s.Pcap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, in := gather(t, bytes.NewReader(pcap))
+	return s, a, in
+}
+
+// TestFindingStories holds findings to stories: each lists all that must be
+// found in it, and nothing else may be.
+func TestFindingStories(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join("..", "testdata", "findings", "*.txt"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("no stories", err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, a, in := told(t, text)
+			section, ok := s.Section("findings")
+			if !ok {
+				t.Fatal("no section findings")
+			}
+			want := strings.Split(strings.TrimSpace(section), "\n")
+			var got []string
+			for _, f := range a.Findings(in...) {
+				got = append(got, f.Kind+" "+f.Severity.String())
+				whole(t, a, len(s.Packets()), &f)
+			}
+			if got == nil {
+				got = []string{"none"}
+			}
+			slices.Sort(want)
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("found %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// whole checks what is true of every finding: it says what it means, and
+// every packet and connection it names exists.
+func whole(t *testing.T, a *classify.Analysis, packets int, f *classify.Finding) {
+	t.Helper()
+	if !slices.Contains(classify.FindingKinds(), f.Kind) {
+		t.Errorf("%s is not among FindingKinds", f.Kind)
+	}
+	if !strings.HasSuffix(f.Title, ".") || strings.Count(f.What, ".") < 2 || len(f.Numbers) == 0 {
+		t.Errorf("%s: incomplete: title %q, what %q, %d numbers", f.Kind, f.Title, f.What, len(f.Numbers))
+	}
+	if f.Severity > classify.Info && f.Advice == "" {
+		t.Errorf("%s: no advice", f.Kind)
+	}
+	if len(f.Connections) > 5 || uint64(len(f.Connections)) > f.Total {
+		t.Errorf("%s: %d examples of %d", f.Kind, len(f.Connections), f.Total)
+	}
+	for _, id := range f.Connections {
+		if id == 0 || id > uint64(a.Len()) {
+			t.Errorf("%s: no connection %d", f.Kind, id)
+		}
+	}
+	for _, e := range f.Evidence {
+		if n := e.Ref.Number(); n == 0 || n > uint64(packets) {
+			t.Errorf("%s: no packet %d (%s)", f.Kind, n, e.What)
+		}
+		if strings.Contains(e.What, "%!") {
+			t.Errorf("%s: %s", f.Kind, e.What)
+		}
+	}
+	for _, n := range f.Numbers {
+		if n.Value != n.Value || n.Value < -1000 {
+			t.Errorf("%s: %s is %v", f.Kind, n.Name, n.Value)
+		}
+	}
+}
+
+// TestFindingKindsHaveStories demands a story for each kind, or a sown fault.
+func TestFindingKindsHaveStories(t *testing.T) {
+	shown := map[string]bool{}
+	names, _ := filepath.Glob(filepath.Join("..", "testdata", "findings", "*.txt"))
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, list, _ := strings.Cut(string(text), "-- findings --\n")
+		for line := range strings.SplitSeq(list, "\n") {
+			kind, _, _ := strings.Cut(line, " ")
+			shown[kind] = true
+		}
+	}
+	for _, kind := range sownKinds() {
+		shown[kind] = true
+	}
+	for _, kind := range classify.FindingKinds() {
+		if !shown[kind] {
+			t.Errorf("%s has neither story nor sown fault", kind)
+		}
+	}
+}
