@@ -9,9 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -72,7 +74,9 @@ func TestScript(t *testing.T) {
 				if neg || len(args) != 1 {
 					ts.Fatalf("usage: validate FILE")
 				}
-				ts.Check(validate([]byte(ts.ReadFile(args[0]))))
+				schema, err := compiledSchema()
+				ts.Check(err)
+				ts.Check(validate(schema, []byte(ts.ReadFile(args[0]))))
 			},
 		},
 	})
@@ -90,21 +94,22 @@ func compile(packets, file string) error {
 	return os.WriteFile(file, pcap, 0o666)
 }
 
-// validate checks a JSON document, or every line of an NDJSON stream.
-func validate(text []byte) error {
+// compiledSchema is the schema as published, ready to check with.
+func compiledSchema() (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(output.Schema))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	if err := c.AddResource("schema", doc); err != nil {
-		return err
+		return nil, err
 	}
-	schema, err := c.Compile("schema")
-	if err != nil {
-		return err
-	}
+	return c.Compile("schema")
+}
+
+// validate checks a JSON document, or every line of an NDJSON stream.
+func validate(schema *jsonschema.Schema, text []byte) error {
 	parts := [][]byte{text}
 	if !bytes.HasPrefix(text, []byte(`{"type": "report"`)) {
 		parts = bytes.Split(bytes.TrimSpace(text), []byte("\n"))
@@ -119,6 +124,86 @@ func validate(text []byte) error {
 		}
 	}
 	return nil
+}
+
+// TestEveryCapture prints every capture there is in every format: the stories
+// and, if HANGUP_CORPUS names them, the captures of others. JSON fits the
+// schema, and pages fit their width.
+func TestEveryCapture(t *testing.T) {
+	schema, err := compiledSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stories, err := filepath.Glob(filepath.Join("testdata", "stories", "*.txt"))
+	if err != nil || len(stories) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	dir := t.TempDir()
+	var captures []string
+	for _, name := range stories {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := story.Parse(text)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		pcap, err := s.Pcap()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		file := filepath.Join(dir, strings.TrimSuffix(filepath.Base(name), ".txt")+".pcap")
+		if err := os.WriteFile(file, pcap, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		captures = append(captures, file)
+	}
+	corpus := os.Getenv("HANGUP_CORPUS")
+	if corpus == "" {
+		t.Log("HANGUP_CORPUS is not set: the captures of others are left out")
+	} else {
+		more, err := filepath.Glob(filepath.Join(corpus, "pcaps", "*"))
+		if err != nil || len(more) == 0 {
+			t.Fatalf("nothing in %s/pcaps: %v", corpus, err)
+		}
+		captures = append(captures, more...)
+	}
+	for _, file := range captures {
+		t.Run(filepath.Base(file), func(t *testing.T) { printAll(t, schema, file) })
+	}
+}
+
+func printAll(t *testing.T, schema *jsonschema.Schema, file string) {
+	text := func(args ...string) string {
+		var stdout, stderr bytes.Buffer
+		if code := run(append(args, file), strings.NewReader(""), &stdout, &stderr); code != 0 && stderr.Len() == 0 {
+			t.Errorf("%v: exit status %d without a word", args, code)
+		}
+		return stdout.String()
+	}
+	for _, format := range []string{"json", "ndjson"} {
+		if err := validate(schema, []byte(text("--format", format))); err != nil {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+	for _, args := range [][]string{{"--width", "80"}, {"--width", "160", "--all", "-v"}, {"--width", "80", "--conn", "1"}, {"--format", "csv"}} {
+		page := text(args...)
+		if i := strings.Index(page, "%!"); i >= 0 {
+			t.Errorf("%v: bad formatting: %.60q", args, page[i:])
+		}
+		if args[0] != "--width" || len(args) > 2 && args[2] == "--all" {
+			continue // those lines may be long: file names, error texts, long addresses
+		}
+		if strings.HasPrefix(filepath.Base(file), "PcapPlusPlus__pcapng-example") && slices.Contains(args, "--conn") {
+			continue // half of its packets have no time: the ladder counts from 1970
+		}
+		for line := range strings.SplitSeq(page, "\n") {
+			if utf8.RuneCountInString(line) > 80 && strings.Contains(strings.TrimSpace(line), " ") && !strings.Contains(line, file) {
+				t.Errorf("%v: wider than the page: %q", args, line)
+			}
+		}
+	}
 }
 
 // TestManual runs every example of the package's documentation on a capture.

@@ -159,6 +159,9 @@ func (d *ladder) rope(s *assembler.Step, side assembler.Side) string {
 	dash, text := "─", ""
 	if p.Kind == capture.ICMPError {
 		dash, text, side = "┄", icmpText(p), side.Peer()
+		if from := " from " + capture.Addr(p.Router).String(); len(text)+len(from) <= d.arrow-5 {
+			text += from
+		}
 	} else {
 		text = d.origin.segment(s, side, d.arrow-5)
 	}
@@ -183,6 +186,11 @@ func (d *ladder) flagged(p *capture.Packet, text string) string {
 // notes are what the tracker made of the packet, and what it proves.
 func (d *ladder) notes(s *assembler.Step) []string {
 	var notes []string
+	if p := &s.Packet; p.Kind == capture.ICMPError {
+		if from := " from " + capture.Addr(p.Router).String(); len(icmpText(p))+len(from) > d.arrow-5 {
+			notes = append(notes, "reported by"+strings.TrimPrefix(from, " from"))
+		}
+	}
 	said := s.Notes &^ assembler.NoteReset
 	for i := range d.Evidence {
 		e := &d.Evidence[i]

@@ -166,7 +166,7 @@ func TestLadderICMPAndOdditiesDraw(t *testing.T) {
 	s.send(0.1, assembler.Client, 0, 1<<32-5, 0, 0, assembler.NoteDuplicate)
 	s.send(-1, assembler.Server, capture.URG|capture.PSH|capture.ACK|capture.ECE|capture.CWR|capture.AE, 1<<31, 1<<31, 70000, assembler.NoteTimeBackwards)
 	out := s.draw(t, NewLadders(ConnSpec{ID: 7}, 1, false), Style{Width: 80}, nil)
-	for _, want := range []string{"│◀", "ICMP 3/4 mtu 1400 from 192.0.2.2", "no flags -5", "URG+ECE+CWR+AE 2147483648:2147553648", "time went backwards", " -1 s "} {
+	for _, want := range []string{"│◀", "ICMP 3/4 mtu 1400 ", "reported by 192.0.2.2", "no flags -5", "URG+ECE+CWR+AE 2147483648:2147553648", "time went backwards", " -1 s "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q not in\n%s", want, out)
 		}

@@ -148,5 +148,5 @@ func icmpText(p *capture.Packet) string {
 	if p.MTU > 0 {
 		s += fmt.Sprintf(" mtu %d", p.MTU)
 	}
-	return s + " from " + capture.Addr(p.Router).String()
+	return s
 }
