@@ -51,6 +51,8 @@ func (t *Tracker) choose(i int32, p *capture.Packet, fromA bool) int32 {
 		return -1 // a reuse of the tuple whose SYN the capture missed
 	case c.Encap != p.Encap:
 		return -1 // another tenant's, seen from the middle
+	case !p.Flags.Has(capture.SYN) && c.awaitsSYNACK(c.side(fromA)):
+		return -1 // an older connection's, whose packets were not captured: a challenge ACK
 	case p.Flags.Has(capture.SYN) && c.Ends[c.side(fromA)].HasISN && c.Established.Seen():
 		return -1 // SYN-ACK of a connection whose SYN the capture missed
 	}
@@ -106,13 +108,23 @@ func (c *Conn) fits(from Side, p *capture.Packet) bool {
 	return near(p.Ack, o.SndNxt)
 }
 
+// awaitsSYNACK reports whether nothing but a SYN was seen of c, so that its
+// peer, from, can only answer that.
+func (c *Conn) awaitsSYNACK(from Side) bool {
+	e, o := &c.Ends[from], &c.Ends[from.Peer()]
+	return o.State == SynSent && e.Packets == 0 && o.Packets == o.SYN.Count
+}
+
 // distance is how far p's numbers are from those that would come next. What
 // an end has yet to begin counts as the farthest that still fits.
 func (c *Conn) distance(from Side, p *capture.Packet) uint64 {
 	e, o := &c.Ends[from], &c.Ends[from.Peer()]
 	d := uint64(fitRange)
-	if e.Started {
+	switch {
+	case e.Started:
 		d = uint64(apart(p.Seq, e.SndNxt))
+	case e.AckSeen:
+		d = uint64(apart(p.Seq, e.SndUna))
 	}
 	switch {
 	case !p.Flags.Has(capture.ACK):

@@ -15,11 +15,11 @@ func (p *proof) reset() {
 	if r == nil {
 		return
 	}
-	if r.Trigger != assembler.NoTrigger && bare(r) && forgedCues(p.v.c, r) == 0 {
+	if r.Trigger != assembler.NoTrigger && bare(r) && forgedCues(p.v.c, r) == 0 && !unsolicited(p.v, r) {
 		p.trigger(r)
 	}
 	p.add(r.Stamp, r.Side, "%s", describeReset(p.v.c, r))
-	if r.SenderAfter.Seen() {
+	if talksOn(p.v.c, r) {
 		p.add(r.SenderAfter, r.Side, "sends on as if it had sent no RST")
 	}
 	p.otherResets(r)
@@ -86,6 +86,9 @@ func describeReset(c *assembler.Conn, r *assembler.Reset) string {
 	how := fit[r.Fit]
 	if d := decisive(c); r.Fit == assembler.FitLate && d != nil && d.Ref == r.Ref {
 		how = "after one that was never taken"
+	}
+	if overtook(c, r) {
+		how = "seq = the end of the data that was captured behind it"
 	}
 	fmt.Fprintf(&b, ", %s, window %d", how, r.Window)
 	if c.Timestamps() {

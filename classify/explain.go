@@ -149,6 +149,9 @@ func (v *view) detail(out *Verdict) string {
 	if out.LostTo != 0 {
 		return fmt.Sprintf("connection %d over the other address family was established instead (happy eyeballs): the caller saw no error of this one", out.LostTo)
 	}
+	if v.rst != nil && out.Class == Reset && (v.c.MPToken != 0 || v.c.MPTCP && !v.cl.FastClose.Seen() && !v.sv.FastClose.Seen()) {
+		return "the RST of an MPTCP subflow: the MPTCP connection may go on over another"
+	}
 	switch out.Cause {
 	case ICMPRejected:
 		if m := v.rejection(); m != nil {
@@ -166,7 +169,9 @@ func (v *view) detail(out *Verdict) string {
 		if t := &v.cl.SYN; t.Count > 1 {
 			return fmt.Sprintf("%d SYNs in %s", t.Count, dur(t.Last.Time-t.First.Time))
 		}
-		return "1 SYN, never repeated"
+		if v.gaveUp(&v.cl.SYN) {
+			return "1 SYN, never repeated"
+		}
 	case WriteAfterClose:
 		if !v.receiver().LateAfterAck {
 			return "the data had been sent before the FIN was acknowledged: it crossed the close"
@@ -221,6 +226,8 @@ func (v *view) forgeryDetail() string {
 		return "TCP timestamp out of step with the sender's clock"
 	case climbing(v.c, r):
 		return "fired in a volley of climbing sequence numbers"
+	case !talksOn(v.c, r):
+		return fmt.Sprintf("out of %s of silence, in answer to nothing", dur(r.Idle))
 	}
 	return "the sender's socket went on as if it had sent no RST"
 }

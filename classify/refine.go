@@ -19,6 +19,7 @@ func refine(conns []assembler.Conn, verdicts []Verdict, env Env) {
 	n.refusals()
 	n.fullQueues()
 	n.rebooted()
+	n.staleStarts()
 	n.sameConnections()
 	n.races()
 }
@@ -182,7 +183,7 @@ func (n *neighbours) refusals() {
 		host := n.hosts[w.sender().Addr].ttl
 		switch {
 		case port.known() && port.ttl == w.rst.TTL, host.known() && host.ttl == w.rst.TTL:
-			v.Confidence, v.NAlt = Certain, 0
+			v.NAlt = 0
 		case port.known():
 			v.By, v.NAlt = ByMiddlebox, 0
 		case host.known():
@@ -247,6 +248,33 @@ func (n *neighbours) rebooted() {
 					v.By = BySide(silent)
 				}
 			}
+		}
+	}
+}
+
+// challengeTime is how long (ns) after a SYN an old connection's challenge
+// ACK comes back.
+const challengeTime = 2 * second
+
+// staleStarts: an old connection of which the capture holds nothing but its
+// challenge ACK for a new one's SYN, and the RST in return.
+func (n *neighbours) staleStarts() {
+	for i := range n.verdicts {
+		v, c := &n.verdicts[i], &n.conns[i]
+		if v.Cause != PeerLostState || c.Predecessor == 0 || c.Partial&assembler.NoStart == 0 {
+			continue
+		}
+		k, ok := slices.BinarySearchFunc(n.conns, c.Predecessor, func(c assembler.Conn, id uint64) int { return cmp.Compare(c.ID, id) })
+		r := n.view(int32(i)).rst
+		if !ok || r == nil {
+			continue
+		}
+		syn := n.conns[k].End(r.Side).SYN
+		d := c.First.Time - syn.First.Time
+		opened := n.conns[k].Established
+		if syn.Seen() && d >= 0 && d < challengeTime && (!opened.Seen() || opened.Time > r.Time) {
+			v.became("stale-tuple")
+			v.Confidence = Likely
 		}
 	}
 }

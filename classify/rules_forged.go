@@ -15,7 +15,10 @@ func injectedReset(v *view) (finding, bool) {
 	}
 	cues := forgedCues(v.c, r)
 	if cues == 0 {
-		return finding{}, false
+		// No kernel aborts with a bare RST, and nothing is there that this
+		// one would answer.
+		f := finding{Reset, ByUnknown, Possible, []Alternative{{PeerLostState, WhyLateAbort}, {AbortiveClose, WhyOddAbort}}}
+		return f, bare(r) && unsolicited(v, r) && !v.partial(assembler.NoStart|assembler.OneWay|assembler.Gaps)
 	}
 	f := finding{Reset, ByMiddlebox, Likely, nil}
 	switch {
@@ -35,16 +38,16 @@ func injectedReset(v *view) (finding, bool) {
 // forgedCues counts the independent signs that r's alleged sender did not send it.
 func forgedCues(c *assembler.Conn, r *assembler.Reset) int {
 	e := c.End(r.Side)
-	if talksOn(e, r) && genuineStateless(e, r) {
+	if talksOn(c, r) && genuineStateless(e, r) {
 		return 0
 	}
 	n := 0
-	for _, cue := range []bool{oddTTL(e, r), oddIPID(e, r), oddTimestamp(r), climbing(c, r), talksOn(e, r), bothWays(c, r)} {
+	for _, cue := range []bool{oddTTL(e, r), oddIPID(e, r), oddTimestamp(r), climbing(c, r), talksOn(c, r), bothWays(c, r)} {
 		if cue {
 			n++
 		}
 	}
-	if n > 0 && r.LinkDiffers {
+	if n > 0 && r.LinkDiffers && !rerouted(e, r) {
 		n++ // no proof by itself: redundant routers have two addresses
 	}
 	return n
@@ -115,9 +118,19 @@ func bothWays(c *assembler.Conn, r *assembler.Reset) bool {
 const swapped = milli / 2
 
 // talksOn reports whether the RST's sender sent ordinary packets of the same
-// connection afterwards, which only a living socket does.
-func talksOn(e *assembler.End, r *assembler.Reset) bool {
-	return r.SenderAfter.Seen() && e.AfterReset > 0 && r.SenderAfter.Time-r.Time > swapped
+// connection afterwards, which only a living socket does: so much later that
+// the capture cannot have swapped them, or answered by a host that had taken
+// the RST and had no socket any more.
+func talksOn(c *assembler.Conn, r *assembler.Reset) bool {
+	if !r.SenderAfter.Seen() || c.End(r.Side).AfterReset == 0 {
+		return false
+	}
+	for _, o := range c.KeptResets() {
+		if d := o.Time - r.SenderAfter.Time; o.Side != r.Side && bare(&o) && d >= 0 && d < second {
+			return true
+		}
+	}
+	return r.SenderAfter.Time-r.Time > swapped
 }
 
 // genuineStateless reports whether r is what the sender's own kernel sends
@@ -133,7 +146,7 @@ func genuineStateless(e *assembler.End, r *assembler.Reset) bool {
 // socket lives on (conntrack INVALID without drop, kubernetes#74839).
 func resetByOwnHost(v *view) (finding, bool) {
 	r := v.rst
-	if r == nil || !v.established() || !talksOn(v.sender(), r) || !genuineStateless(v.sender(), r) {
+	if r == nil || !v.established() || !talksOn(v.c, r) || !genuineStateless(v.sender(), r) {
 		return finding{}, false
 	}
 	return finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}, true

@@ -112,7 +112,7 @@ func peerLostState(v *view) (finding, bool) {
 // its sender had spoken since, or its sequence number is not the one that
 // the peer's last segment acknowledged.
 func unsolicited(v *view, r *assembler.Reset) bool {
-	if !r.Answers.Seen() {
+	if !r.Answers.Seen() || r.Time-r.Answers.Time > 2*(v.c.RTTServer+v.c.RTTClient)+second {
 		return true
 	}
 	if r.Before.Seen() && r.Before.Time > r.Answers.Time && r.Unacked == 0 && r.Idle > milli {
@@ -234,5 +234,5 @@ func abortiveClose(v *view) (finding, bool) {
 // to come from, so that nobody else can have sent it without seeing and
 // imitating the connection.
 func inStep(v *view, r *assembler.Reset) bool {
-	return r.HasTS && r.TTLDelta == 0 && !oddTimestamp(r) && r.Fit.TakesEffect() && v.c.Established.Seen()
+	return r.HasTS && !v.c.MPTCP && r.TTLDelta == 0 && !oddTimestamp(r) && r.Fit.TakesEffect() && v.c.Established.Seen()
 }

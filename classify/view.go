@@ -31,7 +31,7 @@ func decisive(c *assembler.Conn) *assembler.Reset {
 		switch {
 		case outlasted[r.Side] > 1:
 			continue
-		case r.Fit.TakesEffect():
+		case r.Fit.TakesEffect(), overtook(c, r):
 		case r.Fit == assembler.FitLate && first != nil && !finished(c):
 		case !weighable(c, r) && !r.ReceiverAfter.Seen():
 		default:
@@ -57,6 +57,15 @@ func decisive(c *assembler.Conn) *assembler.Reset {
 func weighable(c *assembler.Conn, r *assembler.Reset) bool {
 	lost := r.Fit == assembler.FitInWindow && c.Partial&(assembler.Gaps|assembler.OneWay|assembler.NoStart) != 0
 	return r.Fit != assembler.FitUnknown && !lost
+}
+
+// overtook reports whether r only seemed to lie beyond the next sequence
+// number: its sender's payload up to there was captured behind it (several
+// queues, several interfaces), and its receiver fell silent.
+func overtook(c *assembler.Conn, r *assembler.Reset) bool {
+	e, o := c.End(r.Side), c.End(r.Side.Peer())
+	return r.Fit == assembler.FitInWindow && r.Seq == e.SndNxt && r.SenderAfter.Seen() &&
+		o.Challenges == 0 && o.Last.Time <= r.Time+grace(c)
 }
 
 // outlived reports whether r's receiver went on longer than a packet that

@@ -31,6 +31,7 @@ const (
 	WhyQueueFull
 	WhySizeOnly
 	WhyDeaf
+	WhyOddAbort
 	numWhys
 )
 
@@ -60,6 +61,7 @@ var whyTexts = [numWhys]string{
 	WhyQueueFull:        "the same listener's accept queue was full at that time, and a full queue drops SYNs as well",
 	WhySizeOnly:         "the size may be a coincidence: a path that loses everything for a while looks similar",
 	WhyDeaf:             "everything it sent had arrived; that it gave up is concluded from its silence",
+	WhyOddAbort:         "an unusual system, or a tool that writes its own packets, may abort like that",
 	WhyUnweighed:        "too little of the connection was captured to tell whether the RST was taken or dropped",
 }
 
