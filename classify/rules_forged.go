@@ -18,7 +18,7 @@ func injectedReset(v *view) (finding, bool) {
 		// No kernel aborts with a bare RST, and nothing is there that this
 		// one would answer.
 		f := finding{Reset, ByUnknown, Possible, []Alternative{{PeerLostState, WhyLateAbort}, {AbortiveClose, WhyOddAbort}}}
-		return f, bare(r) && unsolicited(v, r) && !v.partial(assembler.NoStart|assembler.OneWay|assembler.Gaps)
+		return f, bare(r) && !talksOn(v.c, r) && unsolicited(v, r) && !v.partial(assembler.NoStart|assembler.OneWay|assembler.Gaps)
 	}
 	f := finding{Reset, ByMiddlebox, Likely, nil}
 	switch {
