@@ -1,6 +1,8 @@
 package classify
 
 import (
+	"iter"
+	"slices"
 	"strings"
 
 	"hangup/assembler"
@@ -47,13 +49,22 @@ func connectedOutcome(c *assembler.Conn, v Verdict, env Env, side assembler.Side
 	h := recall(c, v, env, side)
 	usual := h.usual()
 	s := h.play(usual)
-	out := h.results(s)
-	for _, ch := range h.readings(usual) {
-		branch := h.results(h.play(ch.choice))
-		if known(out, branch) {
+	rs := s.results()
+	out := Outcome{Read: h.w.reads(rs.read), Write: h.w.writes(rs.write), Once: rs.once}
+	seen := append(make([]socket, 0, 16), s)
+	said := append(make([]results, 0, 8), rs)
+	for r := range h.readings(usual) {
+		s := h.play(r.choice)
+		if slices.Contains(seen, s) {
 			continue
 		}
-		out.If = append(out.If, Condition{When: ch.when, Read: branch.Read, Write: branch.Write, Once: branch.Once})
+		seen = append(seen, s)
+		rs := s.results()
+		if slices.ContainsFunc(said, rs.same) {
+			continue
+		}
+		said = append(said, rs)
+		out.If = append(out.If, Condition{When: r.when(), Read: h.w.reads(rs.read), Write: h.w.writes(rs.write), Once: rs.once})
 	}
 	h.blockedWrite(s, &out)
 	h.opening(s, &out)
@@ -62,67 +73,42 @@ func connectedOutcome(c *assembler.Conn, v Verdict, env Env, side assembler.Side
 	return out
 }
 
-func (h *history) results(s socket) Outcome {
-	return Outcome{Read: h.w.reads(s.reads()), Write: h.w.writes(s.writes()), Once: s.shared()}
-}
-
-// known reports whether the outcome, or one of its conditions, already says
-// what the branch does.
-func known(out, branch Outcome) bool {
-	same := func(read, write []Call, once bool) bool {
-		return once == branch.Once && sameCalls(read, branch.Read) && sameCalls(write, branch.Write)
-	}
-	if same(out.Read, out.Write, out.Once) {
-		return true
-	}
-	for _, c := range out.If {
-		if same(c.Read, c.Write, c.Once) {
-			return true
-		}
-	}
-	return false
-}
-
-func sameCalls(a, b []Call) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].Error != b[i].Error {
-			return false
-		}
-	}
-	return true
-}
-
-// reading is a choice and the condition under which it holds.
+// reading is a choice and what makes it differ from the usual one.
 type reading struct {
-	when string
 	choice
+	differs [2]string // the second is empty where one thing differs
+}
+
+func (r reading) when() string {
+	if r.differs[1] == "" {
+		return "if " + r.differs[0]
+	}
+	return "if " + r.differs[0] + ", and " + r.differs[1]
 }
 
 // readings are the usual choice with one thing different, then with two:
 // more than that explains nothing to anybody.
-func (h *history) readings(usual choice) []reading {
+func (h *history) readings(usual choice) iter.Seq[reading] {
 	flips := h.open(usual)
-	var rs []reading
-	for _, f := range flips {
-		ch := usual
-		f.apply(&ch)
-		rs = append(rs, reading{"if " + f.when, ch})
-	}
-	for i, f := range flips {
-		for _, g := range flips[i+1:] {
-			if f.alone || g.alone {
-				continue
+	return func(yield func(reading) bool) {
+		for _, f := range flips {
+			r := reading{usual, [2]string{f.when}}
+			f.apply(&r.choice)
+			if !yield(r) {
+				return
 			}
-			ch := usual
-			f.apply(&ch)
-			g.apply(&ch)
-			rs = append(rs, reading{"if " + f.when + ", and " + g.when, ch})
+		}
+		for i, f := range flips {
+			for _, g := range flips[i+1:] {
+				r := reading{usual, [2]string{f.when, g.when}}
+				f.apply(&r.choice)
+				g.apply(&r.choice)
+				if !f.alone && !g.alone && !yield(r) {
+					return
+				}
+			}
 		}
 	}
-	return rs
 }
 
 // atOnce is how long (ns) before a RST payload may come so that they can be
@@ -232,7 +218,7 @@ func (h *history) notes(s socket) []string {
 	add(h.c.Partial&assembler.Evicted != 0, "the connection was followed only up to here")
 	add(h.c.Partial&assembler.NoStart != 0 && h.c.Partial&assembler.OneWay == 0, "the capture begins after the connection did")
 	add(s.shared(), "the error is delivered once, to whichever of Read and Write is called first; an EOF after it proves no FIN")
-	add(s.closed && len(s.told) > 0, "io.EOF until its own Close")
+	add(s.toldEOF, "io.EOF until its own Close")
 	add(s.closed && h.ownRST != nil, "a process that ends leaves the same packets: then nobody was told")
 	add(h.vanished(),
 		"a host answered for it that had no such socket: restarted, or the socket had ended unseen, or a middlebox answered")

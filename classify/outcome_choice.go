@@ -194,6 +194,7 @@ func (h *history) openSilence(usual choice, add func(bool, string, func(*choice)
 	}
 	add(usual.full, "TCP_USER_TIMEOUT ran out, which counts answered window probes too", gaveUp(noError))
 	if h.tries == nil {
+		add(usual.full && !h.ownFIN, "Close was called before", func(ch *choice) { ch.closed = true })
 		add(true, "the peer has vanished since, and it gave up", gaveUp(noError))
 		add(true, "the next hop has stopped answering ARP or neighbour discovery since, and it gave up", gaveUp(eHOSTUNREACH))
 		return

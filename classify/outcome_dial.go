@@ -101,7 +101,7 @@ func dialOutcome(c *assembler.Conn, v Verdict, env Env) Outcome {
 		out.Note = "its packets are not in the capture: whether it dialled is unknown"
 	case d.rejected() != noError:
 		out.Dial = d.w.dial(d.rejected())
-	case d.cl.Resets > 0 && d.sv.SYNACK.Seen():
+	case d.withdrew():
 		d.withdrawn(&out)
 	case d.sv.SYNACK.Seen():
 		d.unanswered(&out)
@@ -170,9 +170,21 @@ func (d *dialing) givenUp(out *Outcome, main Token, over bool) {
 	}
 }
 
+// withdrew reports whether the client reset the SYN-ACK, and did not go on
+// dialling: a SYN-ACK with a wrong number draws a RST too (RFC 9293 3.10.7.3).
+func (d *dialing) withdrew() bool {
+	for _, r := range d.c.KeptResets() {
+		if r.Side == assembler.Client && d.sv.SYNACK.Seen() && r.Time >= d.cl.SYN.Last.Time {
+			return true
+		}
+	}
+	return false
+}
+
 // withdrawn: the socket that had sent the SYN was gone when its SYN-ACK came.
 func (d *dialing) withdrawn(out *Outcome) {
-	out.Note = "the socket was closed before the SYN-ACK came: the dial had timed out or been cancelled, or its process was gone"
+	out.Note = "the socket was closed before the SYN-ACK came: the dial had timed out or been cancelled (as net.Dialer does, unreported, " +
+		"when another address of the name was faster), its process was gone, or nobody dialled but a port scanner"
 	d.givenUp(out, tokenDeadline, true)
 }
 

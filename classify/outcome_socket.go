@@ -1,5 +1,7 @@
 package classify
 
+import "slices"
+
 // socket is as much of a Linux struct sock, and of the Go program's hold on
 // it, as decides what read(2) and write(2) return. Its methods are what the
 // kernel does on the way there, its events arrive in the order in which the
@@ -18,8 +20,8 @@ type socket struct {
 	finSent bool
 	notConn bool // an MPTCP socket whose last subflow is gone for good
 
-	closed bool    // the program called Close
-	told   []Token // what Read had for the program before that
+	closed  bool // the program called Close
+	toldEOF bool // ... and Read had io.EOF for it before
 
 	full bool // no room for one more write
 	peer peerKind
@@ -45,10 +47,7 @@ func (s *socket) close() {
 	if s.closed {
 		return
 	}
-	if s.done || s.err != noError {
-		s.told = s.reads()
-	}
-	s.closed = true
+	s.closed, s.toldEOF = true, s.done
 	s.shutdown()
 }
 
@@ -126,7 +125,10 @@ func (s *socket) takeError() Token {
 // reads and writes are what successive calls return, the last one for ever;
 // s itself is left as it was.
 func (s socket) reads() []Token {
-	results := append([]Token(nil), s.told...)
+	var results []Token
+	if s.toldEOF {
+		results = append(results, tokenEOF)
+	}
 	return s.repeat(results, (*socket).read)
 }
 
@@ -140,6 +142,18 @@ func (s socket) repeat(results []Token, call func(*socket) Token) []Token {
 		}
 		results = append(results, t)
 	}
+}
+
+// results are what successive calls return.
+type results struct {
+	read, write []Token
+	once        bool // the first of both is one pending error, for whichever comes first
+}
+
+func (s socket) results() results { return results{s.reads(), s.writes(), s.shared()} }
+
+func (r results) same(o results) bool {
+	return r.once == o.once && slices.Equal(r.read, o.read) && slices.Equal(r.write, o.write)
 }
 
 // shared reports whether the pending error is there for whichever of Read
