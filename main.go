@@ -77,11 +77,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-colorable"
@@ -348,6 +350,8 @@ func (h *hangup) report(names []string) (alarm bool, err error) {
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
 func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Report, error) {
+	stop, release := interrupted(names)
+	defer release()
 	open := capture.OpenConfig{Stdin: h.stdin}
 	if f := terminal(h.stderr); f != nil && !h.quiet {
 		width, _, _ := term.GetSize(int(f.Fd()))
@@ -365,7 +369,7 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 	if ladders != nil {
 		cfg.Trace = ladders.Trace
 	}
-	packets, last, err := h.follow(src, assembler.New(cfg))
+	packets, last, err := h.follow(src, assembler.New(cfg), stop)
 	trouble := []error{err}
 	env := classify.Env{EncapName: src.Encap, Truncated: err != nil}
 	inputs := src.Inputs()
@@ -375,19 +379,45 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 		env.Truncated = env.Truncated || in.Err != nil
 		env.End = max(env.End, in.Last, in.End)
 	}
-	if h.count > 0 && packets == h.count {
+	if h.count > 0 && packets == h.count || errors.Is(err, errInterrupted) {
 		env.End = last // packets beyond it were read but not looked at
 	}
 	a.Finish(env)
 	return &output.Report{Inputs: inputs, Packets: packets, Conns: a}, errors.Join(trouble...)
 }
 
-// follow feeds the tracker until the source ends or enough packets were
-// seen. It returns their number and the latest time among them.
-func (h *hangup) follow(src capture.Source, t *assembler.Tracker) (packets uint64, last int64, err error) {
+var errInterrupted = errors.New("interrupted: what was read until then is reported")
+
+// interrupted tells when the user has pressed Ctrl-C, from now until release.
+// A pipe is read on: the same key reached the program that writes to it,
+// which flushes its last packets and ends. A second Ctrl-C kills.
+func interrupted(names []string) (stop *atomic.Bool, release func()) {
+	stop = new(atomic.Bool)
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-c:
+			signal.Stop(c)
+			stop.Store(!slices.Contains(names, "-"))
+		case <-done:
+		}
+	}()
+	return stop, func() { signal.Stop(c); close(done) }
+}
+
+// follow feeds the tracker until the source ends, enough packets were seen,
+// or it is told to stop. It returns their number and the latest time among
+// them.
+func (h *hangup) follow(src capture.Source, t *assembler.Tracker, stop *atomic.Bool) (packets uint64, last int64, err error) {
 	var b capture.Batch
 	for h.count == 0 || packets < h.count {
 		if err = src.Next(&b); err != nil {
+			break
+		}
+		if stop.Load() {
+			err = errInterrupted
 			break
 		}
 		if left := h.count - packets; h.count > 0 && uint64(len(b.Packets)) > left {

@@ -6,19 +6,25 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/spf13/pflag"
 
+	"hangup/assembler"
+	"hangup/capture"
 	"hangup/internal/story"
 	"hangup/output"
 )
@@ -291,6 +297,57 @@ func TestUsageNamesFlags(t *testing.T) {
 		if len(line) > 80 {
 			t.Errorf("longer than 80 columns: %q", line)
 		}
+	}
+}
+
+// Ctrl-C in a pipe reaches both ends: hangup reads on until the other end has
+// flushed its last packets.
+func TestInterruptedPipe(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signal can be sent to oneself")
+	}
+	file := filepath.Join(t.TempDir(), "x.pcap")
+	if err := compile("handshake\nexchange 100 2000\nclose by C\n", file); err != nil {
+		t.Fatal(err)
+	}
+	pcap, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := io.Pipe()
+	go func() {
+		w.Write(pcap[:len(pcap)/2]) // returns when it was read: hangup listens for signals by then
+		self, _ := os.FindProcess(os.Getpid())
+		if err := self.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		w.Write(pcap[len(pcap)/2:])
+		w.Close()
+	}()
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"-"}, r, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "orderly-close") {
+		t.Errorf("exit status %d, %s%s", code, stdout.String(), stderr.String())
+	}
+}
+
+// endless is a source that never ends.
+type endless struct{ capture.Source }
+
+func (endless) Next(b *capture.Batch) error {
+	b.Packets = append(b.Packets[:0], capture.Packet{Time: 7})
+	return nil
+}
+
+func TestInterruptedFile(t *testing.T) {
+	var stop atomic.Bool
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		stop.Store(true)
+	}()
+	n, last, err := new(hangup).follow(endless{}, assembler.New(assembler.Config{Done: func(*assembler.Conn) {}}), &stop)
+	if err != errInterrupted || n == 0 || last != 7 {
+		t.Errorf("%d packets until %d, %v", n, last, err)
 	}
 }
 
