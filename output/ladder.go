@@ -203,7 +203,7 @@ func (d *ladder) notes(s *assembler.Step) []string {
 				said &^= bit
 			}
 		}
-		if strings.ReplaceAll(e.What, "-", "+") != flagText(s.Packet.Flags) {
+		if !strings.HasPrefix(flagText(s.Packet.Flags), strings.ReplaceAll(e.What, "-", "+")) { // "FIN" is on the arrow
 			notes = append(notes, clean(e.What))
 		}
 	}

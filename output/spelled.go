@@ -60,6 +60,20 @@ func (t *text) outcomes(res *classify.Result) {
 	}
 }
 
+// remark is the outcome's note, less what the word "once" on the line says.
+func remark(o *classify.Outcome) string {
+	if !o.Once {
+		return o.Note
+	}
+	var parts []string
+	for part := range strings.SplitSeq(o.Note, "; ") {
+		if !strings.HasPrefix(part, "the error is delivered once,") && !strings.HasPrefix(part, "an EOF after it proves no FIN") {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
 // silent reports that there is nothing to say of a side.
 func silent(o *classify.Outcome, app *classify.AppOutcome) bool {
 	return o.Dial == nil && o.Accept == nil && len(o.Read)+len(o.Write)+len(o.If) == 0 && o.Note == "" && app == nil
@@ -92,8 +106,8 @@ func (t *text) outcome(mark string, side assembler.Side, line string, o *classif
 		}
 		say(t.goIf(&o.If[i]))
 	}
-	if o.Note != "" {
-		t.prose(lead, paint(t.faint, "("+clean(o.Note)+")"))
+	if note := remark(o); note != "" {
+		t.prose(lead, paint(t.faint, "("+clean(note)+")"))
 		lead = next
 	}
 	if t.style.Verbose {

@@ -57,7 +57,7 @@ func (t *text) header() {
 		if len(in) > 1 {
 			lead = fmt.Sprintf("%4d: ", i+1)
 		}
-		t.wrap(lead, paint(t.bold, keep(clean(in[i].Name)))+nbsp+paint(t.faint, "· "+describe(&in[i])), t.width)
+		t.wrap(lead, paint(t.bold, keep(inputName(&in[i])))+nbsp+paint(t.faint, "· "+describe(&in[i])), t.width)
 		if t.style.Verbose {
 			for _, c := range in[i].Comments {
 				t.prose(strings.Repeat(" ", len(lead)+2), paint(t.faint, "comment: "+clean(c)))
@@ -100,4 +100,12 @@ func describe(in *capture.Input) string {
 		items = append(items, keep(fmt.Sprintf("snaplen %d", in.Snaplen)))
 	}
 	return clean(dotted(items))
+}
+
+// inputName is the name as people say it.
+func inputName(in *capture.Input) string {
+	if in.Name == "-" {
+		return "standard input"
+	}
+	return clean(in.Name)
 }

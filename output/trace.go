@@ -71,7 +71,7 @@ type rungs struct {
 	kind   kind
 	shown  int            // steps of the current run already in list
 	fold   *fold          // what was folded of it
-	only   assembler.Step // the step in fold, while it is just one
+	first  []rung         // its first steps: so few are not worth folding
 	tail   []rung         // its last steps
 	before assembler.Step // the step before
 	begun  bool
@@ -143,7 +143,10 @@ func (r *rungs) add(s assembler.Step) {
 
 func (r *rungs) swallow(s *assembler.Step) {
 	if r.fold == nil {
-		r.fold, r.only = &fold{last: r.list[len(r.list)-1].Packet.Time}, *s
+		r.fold, r.first = &fold{last: r.list[len(r.list)-1].Packet.Time}, r.first[:0]
+	}
+	if len(r.first) < runTail {
+		r.first = append(r.first, rung{Step: *s})
 	}
 	f := r.fold
 	f.packets[s.Side&1]++
@@ -157,13 +160,13 @@ func (r *rungs) swallow(s *assembler.Step) {
 	}
 }
 
-// endRun moves the current run to the list. A fold of one packet is no gain.
+// endRun moves the current run to the list. A fold of few packets is no gain.
 func (r *rungs) endRun() {
 	if f := r.fold; f != nil {
-		if f.packets[0]+f.packets[1] > 1 {
+		if f.packets[0]+f.packets[1] >= runTail {
 			r.list = append(r.list, rung{fold: f})
 		} else {
-			r.list = append(r.list, rung{Step: r.only})
+			r.list = append(r.list, r.first...)
 		}
 	}
 	r.list = append(r.list, r.tail...)

@@ -23,7 +23,7 @@ func (t *text) trouble() {
 		}
 		for _, s := range troubles(in, t.style.Verbose) {
 			if len(t.r.Inputs) > 1 {
-				s = clean(in.Name) + ": " + s
+				s = inputName(in) + ": " + s
 			}
 			lines = append(lines, s)
 		}
