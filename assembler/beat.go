@@ -11,18 +11,20 @@ type Beat struct {
 	// small one; 0 if that followed within a second, or was not small.
 	Gap int64
 
-	run uint32
-	len uint32 // payload since the latest pause
+	base int64 // first interval of the current run
+	run  uint32
+	len  uint32 // payload since the latest pause
 }
 
-// MinBeats is how many equal intervals in a row make a rhythm: requests of a
-// program come at equal distances twice now and then, four times hardly ever.
-const MinBeats = 4
+// MinBeats is how many equal intervals in a row make a rhythm. Requests that
+// come at random are within beatSlack of the interval before once in ten
+// times or so: five in a row once in ten thousand.
+const MinBeats = 5
 
 const (
 	beatPause = 1e9 // ns: nobody's heartbeat is faster; what follows sooner belongs to the same one
 	beatBytes = 256 // bytes: a TLS record with an HTTP/2 PING has 46, a Kafka heartbeat about 150
-	beatSlack = 10  // an interval may differ by one tenth from the one before
+	beatSlack = 16  // an interval may differ by one sixteenth from the run's first
 )
 
 // beat takes note of n payload bytes that the end sends at the given time,
@@ -46,10 +48,11 @@ func (b *Beat) take(last, at Stamp, n uint32) {
 		b.run, b.Gap = 0, 0
 		return
 	}
-	if d := gap - b.Gap; b.Gap != 0 && d*beatSlack <= b.Gap && -d*beatSlack <= b.Gap {
+	// All are held against the first of the run, lest a drift pass for a rhythm.
+	if d := gap - b.base; b.run > 0 && d*beatSlack <= b.base && -d*beatSlack <= b.base {
 		b.run++
 	} else {
-		b.run = 1
+		b.run, b.base = 1, gap
 	}
 	b.Gap = gap
 	if b.run >= MinBeats && b.run > b.Count {

@@ -14,7 +14,7 @@ func TestBeat(t *testing.T) {
 	}{
 		{"every 20 s", "handshake\nexchange 100 100\n+20x6 > P. len=46", 20 * time.Second, 6},
 		{"with requests in between", "handshake\n+20x6 > P. len=46\n+3 > P. len=900\n+20 > P. len=46", 20 * time.Second, 5},
-		{"three times is chance", "handshake\n+20x4 > P. len=46", 0, 0},
+		{"four times is chance", "handshake\n+20x5 > P. len=46", 0, 0},
 		{"ever longer", "handshake\n+2,+4,+8,+16,+32,+64 > P. len=46", 0, 0},
 		{"too much for a beat", "handshake\n+20x8 > P. len=1000", 0, 0},
 	}

@@ -60,7 +60,7 @@ func (u *timerUse) spell(f *Finding, k timerKey, h *timerHit, r string) {
 		f.Advice = "The side that sends requests should close first: set its idle timer (http.Transport.IdleConnTimeout, a pool's maximal idle time) some seconds below this one (http.Server.IdleTimeout or a proxy's keep-alive timeout)."
 	case sinceStart:
 		f.Title = fmt.Sprintf("The %s of %s closes connections %s after their start.", k.side, k.server, r)
-		f.What = fmt.Sprintf("The FIN came just %s after the first packet, whatever the connection was doing: a maximal lifetime (database/sql's SetConnMaxLifetime, gRPC's MaxConnectionAge, a proxy's limit) or a deadline that covers the whole connection.", r)
+		f.What = fmt.Sprintf("The FIN came just %s after the first packet, whatever the connection was doing: a maximal lifetime (database/sql's SetConnMaxLifetime, gRPC's MaxConnectionAge, a proxy's limit) or a deadline that covers the whole connection. A request under way at that moment may be cut off.", r)
 		f.Advice = "If it is meant, add some randomness so that not all connections end at once (gRPC does), and let requests under way finish first. A deadline set once by SetDeadline is absolute: set it anew before each operation."
 	}
 }

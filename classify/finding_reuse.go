@@ -2,28 +2,31 @@ package classify
 
 import (
 	"fmt"
+	"sort"
 
 	"hangup/assembler"
 )
 
 const (
-	// reusePending is how many tuples in TIME_WAIT are remembered until the
-	// connection that took them over comes by.
-	reusePending = 1 << 14
+	// reuseKept is how many of the latest sockets in TIME_WAIT are remembered
+	// until a connection takes their tuple over: more than a host's ports.
+	reuseKept = 1 << 16
 	// reuseMin is how many failures of that kind make a finding.
 	reuseMin = 2
 )
 
 // reuse follows SYNs that met a socket in TIME_WAIT.
 type reuse struct {
-	pending map[uint64]waited // by the ID of the connection that took the tuple over
-	by      bounded[relation, reused]
+	waits []waited // ring, in the order of IDs
+	n     int
+	by    bounded[relation, reused]
 }
 
+// waited is a socket in TIME_WAIT.
 type waited struct {
-	side assembler.Side // whose socket was in TIME_WAIT
-	age  int64          // ns since it began
-	at   assembler.Stamp
+	id       uint64
+	from, to int64
+	side     assembler.Side // whose it is
 }
 
 type reused struct {
@@ -33,27 +36,47 @@ type reused struct {
 }
 
 func newReuse() *reuse {
-	r := &reuse{pending: map[uint64]waited{}}
+	r := &reuse{}
 	r.by.max = 1024
 	return r
 }
 
 func (r *reuse) add(c *assembler.Conn, v *Verdict, env Env) {
-	if w, ok := r.pending[c.ID]; ok {
-		delete(r.pending, c.ID)
-		r.outcome(c, v, w)
-	}
-	if !c.Successor.Seen() || c.SuccessorID <= c.ID || len(r.pending) >= reusePending {
-		return
-	}
-	for s := range c.Ends {
-		side := assembler.Side(s)
-		for _, iv := range Lifetimes(c, side, env) {
-			if iv.State == assembler.TimeWait && iv.From <= c.Successor.Time && c.Successor.Time <= iv.To {
-				r.pending[c.SuccessorID] = waited{side, c.Successor.Time - iv.From, c.Successor}
-			}
+	if c.Predecessor != 0 && c.Gap < timeWaitWindows && c.End(assembler.Client).SYN.Seen() {
+		if w, ok := r.find(c.Predecessor); ok && w.from <= c.First.Time && c.First.Time < w.to {
+			r.outcome(c, v, w)
 		}
 	}
+	for s := range c.Ends {
+		list := Lifetimes(c, assembler.Side(s), env)
+		if len(list) == 0 || list[len(list)-1].State != assembler.TimeWait {
+			continue
+		}
+		last := list[len(list)-1]
+		w := waited{c.ID, last.From, last.From + TimeWaitOf(c.End(assembler.Side(s))), assembler.Side(s)}
+		if len(r.waits) < reuseKept {
+			r.waits = append(r.waits, w)
+		} else {
+			r.waits[r.n%reuseKept] = w
+		}
+		r.n++
+		return
+	}
+}
+
+// find looks a connection up among those remembered, by bisection: they came
+// in the order of their IDs.
+func (r *reuse) find(id uint64) (waited, bool) {
+	n := len(r.waits)
+	at := func(i int) *waited { return &r.waits[(r.n+i)%n] }
+	if n < reuseKept {
+		at = func(i int) *waited { return &r.waits[i] }
+	}
+	i := sort.Search(n, func(i int) bool { return at(i).id >= id })
+	if i < n && at(i).id == id {
+		return *at(i), true
+	}
+	return waited{}, false
 }
 
 // outcome tells what became of a SYN into TIME_WAIT. A kernel takes it if its
@@ -64,7 +87,7 @@ func (r *reuse) add(c *assembler.Conn, v *Verdict, env Env) {
 func (r *reuse) outcome(c *assembler.Conn, v *Verdict, w waited) {
 	u := r.by.at(relationOf(c))
 	u.all++
-	u.ages.add(w.age)
+	u.ages.add(c.First.Time - w.from)
 	cl := c.End(assembler.Client)
 	switch {
 	case c.Established.Seen() && cl.SYN.Count == 1:
@@ -80,7 +103,7 @@ func (r *reuse) outcome(c *assembler.Conn, v *Verdict, w waited) {
 	default:
 		u.silent++
 	}
-	u.note(c, c.First.Time, point{w.at, assembler.Client, saysReuse, 0}, point{cl.SYN.Last, assembler.Client, saysSYNAgain, int64(cl.SYN.Count)})
+	u.note(c, c.First.Time, point{c.First, assembler.Client, saysReuse, 0}, point{cl.SYN.Last, assembler.Client, saysSYNAgain, int64(cl.SYN.Count)})
 }
 
 func (r *reuse) finish(s *scene) (list []Finding) {

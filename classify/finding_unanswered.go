@@ -49,8 +49,8 @@ func newUnanswered() *unheardSYNs {
 
 func (u *unheardSYNs) add(c *assembler.Conn, v *Verdict, _ Env) {
 	cl := c.End(assembler.Client)
-	if !cl.SYN.Seen() || c.Partial&assembler.OneWay != 0 {
-		return
+	if !cl.SYN.Seen() || c.Partial&assembler.OneWay != 0 || c.Predecessor != 0 && c.Gap < timeWaitWindows {
+		return // a SYN into an old connection has a finding of its own
 	}
 	g := u.by.at(endpointOf(c.End(assembler.Server)))
 	t := c.First.Time
@@ -174,6 +174,7 @@ func (g *unheard) lossFinding(server endpoint, dropped uint64) Finding {
 		return f
 	}
 	f.Confidence = Possible
+	f.What += "Either the path loses packets, or the server's kernel drops SYNs because a queue is full; these losses do not follow the load clearly enough to tell."
 	f.Advice = "Look for loss on the path (the packet-loss finding, if there is one) and at ListenOverflows, ListenDrops and nf_conntrack_count on the server. In clients reuse connections."
 	return f
 }

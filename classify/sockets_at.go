@@ -33,8 +33,17 @@ type Timer struct {
 // never saw a packet of does not exist here, listeners included.
 func (a *Analysis) SocketsAt(t int64, host netip.Addr) []Socket {
 	var list []Socket
+	replaced := map[uint64]bool{} // by a new connection on the same tuple
+	for i := range a.Len() {
+		if c := a.Conn(i); c.Predecessor != 0 && c.Established.Seen() && c.First.Time <= t {
+			replaced[c.Predecessor] = true
+		}
+	}
 	for i := range a.Len() {
 		c := a.Conn(i)
+		if replaced[c.ID] && c.Last.Time < t {
+			continue
+		}
 		if a.Verdict(i).SameAs != 0 && a.Verdict(i).SameAs < c.ID {
 			continue // the same socket, seen behind a NAT
 		}
