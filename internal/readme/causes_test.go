@@ -12,16 +12,21 @@ import (
 func causes(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("| cause | in short |\n| --- | --- |\n")
-	said := map[classify.Cause]bool{}
+	lead := map[classify.Cause]string{} // of the rule that bears the cause's name, if one does
+	var order []classify.Cause
 	for _, r := range classify.Rules() {
-		if said[r.Cause] {
-			continue
-		}
-		said[r.Cause] = true
 		if r.Doc == "" {
 			t.Errorf("rule %s is not documented", r.Name)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Cause, firstSentence(r.Doc))
+		if _, ok := lead[r.Cause]; !ok {
+			order = append(order, r.Cause)
+		} else if r.Name != r.Cause.String() {
+			continue
+		}
+		lead[r.Cause] = firstSentence(r.Doc)
+	}
+	for _, c := range order {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", c, lead[c])
 	}
 	return b.String()
 }
