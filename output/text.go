@@ -89,6 +89,9 @@ func (t *text) period() string {
 }
 
 func describe(in *capture.Input) string {
+	if in.Format == "" {
+		return keep("not read")
+	}
 	items := []string{keep(in.Format)}
 	if in.Compression != "" {
 		items[0] += "," + nbsp + in.Compression
