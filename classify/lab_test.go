@@ -18,8 +18,9 @@ import (
 
 // TestLab replays every recording of real programs: from each of its
 // captures alone, both ends' Go outcomes must agree with what the programs'
-// calls returned, by the outcome itself or by one of its conditions. Class,
-// cause and by are counted; what they miss is named.
+// calls returned, by the outcome itself or by one of its conditions, and no
+// verdict may be certain and wrong. Class, cause and by are counted; what they
+// miss is named.
 //
 // HANGUP_LAB names another directory of recordings than testdata/lab.
 func TestLab(t *testing.T) {
@@ -53,6 +54,9 @@ func TestLab(t *testing.T) {
 		}
 	}
 	t.Log(b.String())
+	if len(b.boldly) > 0 {
+		t.Errorf("%d verdicts are certain and wrong", len(b.boldly))
+	}
 }
 
 // scoreboard counts answers: right of asked.
@@ -83,7 +87,7 @@ func (b *scoreboard) String() string {
 	for _, list := range []struct {
 		title string
 		lines []string
-	}{{"certain and wrong", b.boldly}, {"missed", b.missed}, {"connection not found", b.unmatched}, {"not on this wire", b.offWire}} {
+	}{{"certain and wrong", b.boldly}, {"missed", b.missed}, {"without a packet on this wire", b.unmatched}, {"not on this wire", b.offWire}} {
 		fmt.Fprintf(&w, "%s: %d\n", list.title, len(list.lines))
 		for _, l := range list.lines {
 			fmt.Fprintf(&w, "  %s\n", l)

@@ -224,7 +224,7 @@ func (h *history) notes(s socket) []string {
 		"a host answered for it that had no such socket: restarted, or the socket had ended unseen, or a middlebox answered")
 	add(h.far != nil, "nothing had answered the peer for so long that its RST hardly arrived")
 	add(h.forged != nil, "the RST in its name did not come from its socket")
-	add(h.struck != nil && h.ownFIN && s.closed, "it had closed before the RST came: nobody was told of it")
+	add(h.struck != nil && h.ownFIN && s.closed, "the RST came after its FIN: a closed socket tells nobody")
 	add(h.struck != nil && !s.closed && !h.finTaken && h.x.SinceData > 0 && h.unread(s) == 0,
 		"what it had not read yet is read before the error: how much does not show")
 	add(h.soft != noError, "the ICMP error shows only when the kernel gives up; an acknowledgment before that clears it")

@@ -200,7 +200,9 @@ func (h *history) openSilence(usual choice, add func(bool, string, func(*choice)
 		return
 	}
 	add(!usual.gaveUp, "it gave up", gaveUp(noError))
-	add(usual.gaveUp && h.bareRST == nil, "it was still trying", func(ch *choice) { ch.gaveUp = false })
+	// One repeat may be a tail-loss probe, whose interval tells nothing of the
+	// next (RFC 8985 7); a third try would have come at its time.
+	add(usual.gaveUp && h.bareRST == nil && h.tries.Count < 3, "it was still trying", func(ch *choice) { ch.gaveUp = false })
 	add(!usual.gaveUp && !usual.full, "its send buffer is full", func(ch *choice) { ch.full = true })
 	add(!h.ownFIN, "Close was called before", func(ch *choice) { ch.closed = true })
 	add(h.soft != eHOSTUNREACH, "it gave up after the next hop stopped answering ARP or neighbour discovery", gaveUp(eHOSTUNREACH))
