@@ -20,7 +20,6 @@ var idleTimers = []idleTimer{
 	{90, "Go http.Transport IdleConnTimeout", "FIN"},
 	{120, "conntrack in SYN_SENT, FIN_WAIT and TIME_WAIT", "silence"},
 	{240, "Azure Load Balancer and outbound NAT (4 min)", "silence"},
-	{300, "conntrack with unacknowledged data", "silence"},
 	{350, "AWS NLB, NAT gateway, Nitro conntrack, Gateway Load Balancer, Network Firewall", "RST"},
 	{600, "GCP VPC conntrack and load balancers (10 min), ingress-nginx streams", "silence"},
 	{1200, "GCP Cloud NAT (20 min)", "silence"},

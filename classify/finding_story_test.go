@@ -155,3 +155,22 @@ func TestFindingKindsHaveStories(t *testing.T) {
 		}
 	}
 }
+
+// allStories analyses every story of testdata/findings.
+func allStories(t *testing.T) map[string]*classify.Analysis {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join("..", "testdata", "findings", "*.txt"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("no stories", err)
+	}
+	all := map[string]*classify.Analysis{}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, a, _ := told(t, text)
+		all[filepath.Base(name)] = a
+	}
+	return all
+}

@@ -12,6 +12,7 @@ type Interval struct {
 	State    assembler.State // Closed never occurs: the socket is gone
 	From, To int64           // ns; To is exclusive, and the capture's end for what lasts beyond it
 	Inferred bool            // To follows from a kernel's timer, not from a packet
+	Expires  int64           // ns: when the kernel's timer for this state would end it, 0 if it has none
 }
 
 // Lifetimes of sockets that end without a packet (ns).
@@ -68,7 +69,11 @@ func (l *lifetime) walk() {
 			to, inferred = limit, true
 		}
 		if to > t.at {
-			l.list = append(l.list, Interval{t.to, t.at, to, inferred && to < l.env.End})
+			iv := Interval{State: t.to, From: t.at, To: to, Inferred: inferred && to < l.env.End}
+			if limit := l.expiry(t); limit < never {
+				iv.Expires = limit
+			}
+			l.list = append(l.list, iv)
 		}
 		if inferred && to < dead {
 			return // gone before what follows: a later packet meets no socket
@@ -140,6 +145,9 @@ func (l *lifetime) closing() []turn {
 	return t
 }
 
+// never is later than any packet.
+const never = 1<<63 - 1
+
 // expiry is when the kernel drops a socket in the state that began at t.
 func (l *lifetime) expiry(t turn) int64 {
 	switch t.to {
@@ -151,11 +159,11 @@ func (l *lifetime) expiry(t turn) int64 {
 	case assembler.FinWait2:
 		// Only of a socket that its program has closed; one that took data
 		// since is half-closed, and waits for ever.
-		if l.e.AckedPastFIN == 0 && !l.o.FIN.Seen() {
+		if l.e.AckedPastFIN == 0 && !l.o.FIN.Answered.Seen() {
 			return t.at + finWait2Linux
 		}
 	}
-	return 1<<63 - 1
+	return never
 }
 
 // death is when something ended the socket whatever its state: a RST that it

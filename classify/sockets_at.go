@@ -95,7 +95,7 @@ func (k *Socket) queues(c *assembler.Conn, e, o *assembler.End, t int64) {
 func (k *Socket) timer(e, o *assembler.End, t int64, iv Interval) {
 	switch {
 	case k.State == assembler.TimeWait:
-		k.Timer = Timer{"timewait", max(iv.To-t, 0), 0}
+		k.Timer = Timer{"timewait", max(iv.Expires-t, 0), 0}
 	case k.State == assembler.SynSent:
 		k.Timer = waiting("on", &e.SYN, t)
 	case e.Data.Pending() && t >= e.Data.First.Time && o.ZeroWindow.Pending():
@@ -104,8 +104,8 @@ func (k *Socket) timer(e, o *assembler.End, t int64, iv Interval) {
 		k.Timer = waiting("on", &e.Data, t)
 	case e.FIN.Seen() && t >= e.FIN.First.Time && (!e.FIN.Answered.Seen() || t < e.FIN.Answered.Time):
 		k.Timer = waiting("on", &e.FIN, t)
-	case k.State == assembler.FinWait2 && iv.Inferred:
-		k.Timer = Timer{"timewait", max(iv.To-t, 0), 0} // a mini TIME_WAIT socket, as ss has it
+	case k.State == assembler.FinWait2 && iv.Expires != 0:
+		k.Timer = Timer{"timewait", max(iv.Expires-t, 0), 0} // a mini TIME_WAIT socket, as ss has it
 	case e.Probe.Seen() && t >= e.Probe.First.Time:
 		k.Timer = waiting("keepalive", &e.Probe, t)
 	case e.KeepAlives > 0:
@@ -116,8 +116,11 @@ func (k *Socket) timer(e, o *assembler.End, t int64, iv Interval) {
 // waiting is the timer of something that is tried with back-off.
 func waiting(kind string, tr *assembler.Tries, t int64) Timer {
 	w := Timer{kind, -1, 0}
-	if !tr.Seen() || t < tr.Last.Time {
+	switch {
+	case !tr.Seen(), t < tr.Last.Time && (tr.Prev == 0 || t < tr.Prev):
 		return w
+	case t < tr.Last.Time: // the try that this timer will start was captured
+		return Timer{kind, tr.Last.Time - t, tr.Count - 2}
 	}
 	w.Retries = tr.Count - 1
 	next := tr.Interval() * 2
@@ -134,3 +137,6 @@ func waiting(kind string, tr *assembler.Tries, t int64) Timer {
 	}
 	return w
 }
+
+// Env is what the verdicts depended on.
+func (a *Analysis) Env() Env { return a.env }
