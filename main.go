@@ -5,8 +5,8 @@
 //
 // It reads pcap and pcapng files, plain or within gzip, zstd or lz4, whatever
 // their names; several in the order of their packets, as one capture, so that
-// rotated files can be named in any order. - is standard input, and so is a
-// pipe when no file is named.
+// rotated files can be named in any order. DIR/... is every capture below a
+// directory. - is standard input, and so is a pipe when no file is named.
 //
 //	hangup trace.pcap
 //	hangup 'trace-*.pcap.gz'
@@ -78,7 +78,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -300,18 +299,12 @@ func (h *hangup) style() output.Style {
 	return output.Style{Width: h.columns(), Palette: output.NewPalette(on), Limit: h.limit, All: h.all, Verbose: h.verbose, Quiet: h.quiet}
 }
 
-// inputs are the captures named, patterns that the shell left alone (Windows,
-// or quotes) expanded; standard input if none is named and it is a pipe.
+// inputs are the captures named, patterns expanded; standard input if none is
+// named and it is a pipe.
 func (h *hangup) inputs(args []string) ([]string, error) {
-	var names []string
-	for _, name := range append(slices.Clone(h.read), args...) {
-		if _, err := os.Lstat(name); err != nil && strings.ContainsAny(name, "*?[") {
-			if found, err := filepath.Glob(name); err == nil && len(found) > 0 {
-				names = append(names, found...)
-				continue
-			}
-		}
-		names = append(names, name)
+	names, err := capture.Expand(append(slices.Clone(h.read), args...))
+	if err != nil {
+		return nil, err
 	}
 	if len(names) == 0 && terminal(h.stdin) == nil {
 		names = []string{"-"}
