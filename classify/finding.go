@@ -66,10 +66,18 @@ func (p Place) String() string {
 
 // collector gathers what one family of findings needs, in bounded memory.
 type collector interface {
-	// add takes one connection and its final verdict, in the order of IDs.
-	// Neither is kept.
-	add(c *assembler.Conn, v *Verdict, env Env)
+	// add takes one connection, in the order of IDs. Nothing of it is kept.
+	add(x *subject)
 	finish(s *scene) []Finding
+}
+
+// subject is one connection as collectors see it.
+type subject struct {
+	c     *assembler.Conn
+	v     *Verdict
+	w     *view
+	env   Env
+	lives [2]lives // by side
 }
 
 // scene is what collectors need to know of the rest when they finish.
@@ -91,6 +99,8 @@ func (s *scene) length() int64 { return max(s.env.End-s.first, 1) }
 type Findings struct {
 	scene      scene
 	collectors []collector
+	view       view    // of the connection being added, and
+	subject    subject // what collectors see of it: kept to spare the allocator
 }
 
 // NewFindings returns an empty collection. End must be set in env: whoever
@@ -119,8 +129,14 @@ func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return // the same connection behind a NAT or in its tunnel: counted once
 	}
+	f.view = view{c: c, env: s.env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
+	x := &f.subject
+	x.c, x.v, x.w, x.env = c, v, &f.view, s.env
+	for side := range x.lives {
+		x.lives[side].derive(x.w, assembler.Side(side))
+	}
 	for _, k := range f.collectors {
-		k.add(c, v, s.env)
+		k.add(x)
 	}
 }
 

@@ -52,11 +52,12 @@ type badEnd struct {
 
 func newBursts() *bursts { return &bursts{stride: 1} }
 
-func (b *bursts) add(c *assembler.Conn, v *Verdict, env Env) {
+func (b *bursts) add(x *subject) {
+	c, v := x.c, x.v
 	if v.Class != Reset && v.Class != TimedOut && v.Cause != PeerVanished {
 		return
 	}
-	w := newView(c, env)
+	w := x.w
 	if !w.established() || v.Cause == FinWait2Expired || c.Ends[0].Bytes+c.Ends[1].Bytes == 0 {
 		return
 	}

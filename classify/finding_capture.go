@@ -55,7 +55,8 @@ func newCaptureTrust() *captureTrust {
 	return t
 }
 
-func (t *captureTrust) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (t *captureTrust) add(x *subject) {
+	c, v := x.c, x.v
 	t.conns++
 	last := point{c.Last, lastSide(c), saysLastBytes, 0}
 	if n := c.Ends[0].Lost + c.Ends[1].Lost; n > 0 {

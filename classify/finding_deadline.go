@@ -81,8 +81,9 @@ func newDeadlines() *deadlines {
 	return d
 }
 
-func (d *deadlines) add(c *assembler.Conn, v *Verdict, env Env) {
-	w := newView(c, env)
+func (d *deadlines) add(x *subject) {
+	c, v := x.c, x.v
+	w := x.w
 	side, at, reset, ok := w.firstClose(v)
 	if !ok {
 		return

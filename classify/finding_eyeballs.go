@@ -60,7 +60,8 @@ func newEyeballs() *eyeballs {
 	return e
 }
 
-func (e *eyeballs) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (e *eyeballs) add(x *subject) {
+	c, v := x.c, x.v
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
 	if !cl.SYN.Seen() {
 		return

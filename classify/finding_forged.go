@@ -44,7 +44,8 @@ func newForgeries() *forgeries {
 	return f
 }
 
-func (l *forgeries) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (l *forgeries) add(x *subject) {
+	c, v := x.c, x.v
 	if c.NResets == 0 {
 		return
 	}

@@ -2,6 +2,7 @@ package classify
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
@@ -101,12 +102,10 @@ type crowd struct {
 }
 
 func (w *crowd) add(addr [16]byte) {
-	h := uint64(14695981039346656037) // FNV-1a: any even hash does
-	for _, b := range addr {
-		h = (h ^ uint64(b)) * 1099511628211
-	}
-	h ^= h >> 29
-	w.bits[h>>6&7] |= 1 << (h & 63)
+	h := binary.LittleEndian.Uint64(addr[:8])*0x9e3779b97f4a7c15 ^ binary.LittleEndian.Uint64(addr[8:])
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd // MurmurHash3's finalizer
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53 >> 55
+	w.bits[h>>6] |= 1 << (h & 63)
 	for _, a := range w.named[:w.n] {
 		if a == addr {
 			return

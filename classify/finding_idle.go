@@ -48,12 +48,13 @@ func newIdleCuts() *idleCuts {
 	return d
 }
 
-func (d *idleCuts) add(c *assembler.Conn, v *Verdict, env Env) {
+func (d *idleCuts) add(x *subject) {
+	c, v := x.c, x.v
 	if !c.Established.Seen() && c.Partial&assembler.NoStart == 0 || c.MaxIdle < second {
 		return
 	}
 	g := d.by.at(endpointOf(c.End(assembler.Server)))
-	w := newView(c, env)
+	w := x.w
 	switch idle, from, ok := fatalSilence(w, v); {
 	case ok && idle >= idleCutMin:
 		g.cut(w, idle, from)

@@ -32,6 +32,8 @@ const (
 	// with "equal jitter" draws from half to the whole of the interval (±33 %);
 	// "full jitter" from zero to it, which nobody can tell from no law.
 	maxJitter = 0.4
+	// capMin is how many intervals must be alike to be a cap.
+	capMin = 3
 	// leastFactor is the least growth that counts as exponential: gRPC uses
 	// 1.6, cenkalti/backoff 1.5.
 	leastFactor = 1.2
@@ -54,6 +56,9 @@ func fitIntervals(list []int64) fit {
 	best, bestErr := flat, flat.jitter
 	// Try every place where the growth may have reached a cap.
 	for k := fitMin; k <= len(logs); k++ {
+		if left := len(logs) - k; left > 0 && left < capMin {
+			continue
+		}
 		slope, first, err := line(logs[:k])
 		tail := 0.0
 		var limit int64

@@ -52,8 +52,10 @@ func newLeaks() *leaks {
 	return l
 }
 
-func (l *leaks) add(c *assembler.Conn, v *Verdict, env Env) {
-	w := newView(c, env)
+func (l *leaks) add(x *subject) {
+	c, v := x.c, x.v
+	env := x.env
+	w := x.w
 	first, ok := w.firstFIN()
 	if !ok || c.Partial&assembler.OneWay != 0 {
 		return

@@ -42,13 +42,14 @@ func newLosses() *losses {
 	return l
 }
 
-func (l *losses) add(c *assembler.Conn, v *Verdict, env Env) {
+func (l *losses) add(x *subject) {
+	c, v := x.c, x.v
 	switch v.Cause {
 	case CloseWithUnreadData, AbortiveClose, ListenerClosed:
 	default:
 		return
 	}
-	w := newView(c, env)
+	w := x.w
 	r := w.rst
 	if r == nil || bare(r) || !w.established() {
 		return

@@ -42,7 +42,8 @@ func newPaths() *paths {
 	return p
 }
 
-func (p *paths) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (p *paths) add(x *subject) {
+	c, v := x.c, x.v
 	// A dead peer is no lossy path; its retransmissions are not counted.
 	if !c.Established.Seen() && c.Partial&assembler.NoStart == 0 || v.Class == TimedOut || v.Cause == PeerVanished || v.Cause == PMTUBlackhole {
 		return
@@ -119,7 +120,9 @@ func newStalls() *stalls {
 	return s
 }
 
-func (s *stalls) add(c *assembler.Conn, v *Verdict, env Env) {
+func (s *stalls) add(x *subject) {
+	c, v := x.c, x.v
+	env := x.env
 	for i := range c.Ends {
 		z, side := &c.Ends[i].ZeroWindow, assembler.Side(i)
 		if !z.Seen() {

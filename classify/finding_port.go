@@ -39,25 +39,36 @@ type ports struct {
 
 type portUse struct {
 	group
+	tried    uint64
+	byClient uint64 // closed actively by the client
+	byServer uint64
+	failed   uint64
+	min, max uint16 // client ports seen
+	os       string
+	over     *portTimes // nil until there are portsTimed dials
+}
+
+// portTimes is what many dials of one client deserve.
+type portTimes struct {
 	held     sampled // ports in use on the client: alive, or in its TIME_WAIT
 	clientTW sampled // of these, in TIME_WAIT
 	serverTW sampled // TIME_WAIT on the server
 	dials    eventCount
-	byClient uint64 // closed actively by the client
-	byServer uint64
 	lifetime spread
-	min, max uint16 // client ports seen
-	os       string
-	failed   uint64
 }
+
+// portsTimed is from how many dials on a client's ports are counted over
+// time: one percent of the range, so that the ones before do not matter.
+const portsTimed = 256
 
 func newPorts() *ports {
 	p := &ports{}
-	p.by.max = 512
+	p.by.max = 4096
 	return p
 }
 
-func (p *ports) add(c *assembler.Conn, v *Verdict, env Env) {
+func (p *ports) add(x *subject) {
+	c, v := x.c, x.v
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
 	if !cl.SYN.Seen() {
 		return
@@ -68,22 +79,36 @@ func (p *ports) add(c *assembler.Conn, v *Verdict, env Env) {
 	}
 	u.max = max(u.max, cl.Port)
 	u.os = guessOS(cl)
-	u.dials.add(c.First.Time)
 	if !c.Established.Seen() {
 		u.failed++
 	}
-	if list := Lifetimes(c, assembler.Client, env); len(list) > 0 {
+	u.closes(c, v, cl, sv)
+	if u.tried++; u.tried < portsTimed {
+		return
+	}
+	if u.over == nil {
+		u.over = new(portTimes)
+	}
+	u.over.add(x)
+}
+
+func (u *portTimes) add(x *subject) {
+	c := x.c
+	u.dials.add(c.First.Time)
+	if x.v.Class == Graceful {
+		u.lifetime.add(c.Last.Time - c.First.Time)
+	}
+	if list := x.lives[assembler.Client].list(); len(list) > 0 {
 		u.held.add(list[0].From, list[len(list)-1].To)
 		if last := list[len(list)-1]; last.State == assembler.TimeWait {
 			u.clientTW.add(last.From, last.To)
 		}
 	}
-	if list := Lifetimes(c, assembler.Server, env); len(list) > 0 {
+	if list := x.lives[assembler.Server].list(); len(list) > 0 {
 		if last := list[len(list)-1]; last.State == assembler.TimeWait {
 			u.serverTW.add(last.From, last.To)
 		}
 	}
-	u.closes(c, v, cl, sv)
 }
 
 func (u *portUse) closes(c *assembler.Conn, v *Verdict, cl, sv *assembler.End) {
@@ -97,7 +122,6 @@ func (u *portUse) closes(c *assembler.Conn, v *Verdict, cl, sv *assembler.End) {
 	} else {
 		u.byClient++
 	}
-	u.lifetime.add(c.Last.Time - c.First.Time)
 	u.note(c, c.First.Time, point{at, by, saysFIN, 0})
 }
 
@@ -116,7 +140,7 @@ func (u *portUse) size() int {
 func (p *ports) finish(s *scene) (list []Finding) {
 	for i := range p.by.items {
 		u, k := &p.by.items[i].val, p.by.items[i].key
-		if s.scans.scanner(k.client) || s.scans.flooded(k.server) {
+		if u.over == nil || s.scans.scanner(k.client) || s.scans.flooded(k.server) {
 			continue
 		}
 		if f, ok := u.exhaustion(k); ok {
@@ -131,12 +155,12 @@ func (p *ports) finish(s *scene) (list []Finding) {
 // exhaustion reports ports that ran out, or will.
 func (u *portUse) exhaustion(k relation) (Finding, bool) {
 	size := float64(u.size())
-	peak, at := u.held.peak()
+	peak, at := u.over.held.peak()
 	hold := float64(timeWaitLinux) / 1e9
 	if u.byServer > u.byClient {
 		hold = 0 // the client's port is free once the server has closed
 	}
-	rate, _ := u.dials.busiest(busyWindow)
+	rate, _ := u.over.dials.busiest(busyWindow)
 	steady := rate * hold
 	used := float64(peak) / size
 	forecast := steady >= portsSerious*size
@@ -179,8 +203,8 @@ func (u *portUse) exhaustion(k relation) (Finding, bool) {
 
 // churn reports many short connections well before ports run out.
 func (u *portUse) churn(k relation) (Finding, bool) {
-	a, atA := u.clientTW.peak()
-	b, atB := u.serverTW.peak()
+	a, atA := u.over.clientTW.peak()
+	b, atB := u.over.serverTW.peak()
 	if max(a, b) < churnPorts {
 		return Finding{}, false
 	}
@@ -190,7 +214,7 @@ func (u *portUse) churn(k relation) (Finding, bool) {
 		f.First = atB
 	}
 	u.describe(&f, k)
-	rate, _ := u.dials.busiest(busyWindow)
+	rate, _ := u.over.dials.busiest(busyWindow)
 	f.number("new connections at the busiest", rate, "/s")
 	f.Title = fmt.Sprintf("%s opens a new connection to %s for nearly everything: up to %d sockets in TIME_WAIT at once.", endpoint{addr: k.client}, k.server, max(a, b))
 	f.What = "Connections are closed after a short use and dialled anew, which costs a round trip (three with TLS) each time and leaves a socket in TIME_WAIT on the side that closes first. " +
@@ -203,15 +227,15 @@ func (u *portUse) churn(k relation) (Finding, bool) {
 func (u *portUse) describe(f *Finding, k relation) {
 	f.at("client", endpoint{addr: k.client})
 	f.at("server", k.server)
-	a, _ := u.clientTW.peak()
-	b, _ := u.serverTW.peak()
+	a, _ := u.over.clientTW.peak()
+	b, _ := u.over.serverTW.peak()
 	f.number("in TIME_WAIT on the client at the peak", float64(a), "")
 	f.number("in TIME_WAIT on the server at the peak", float64(b), "")
 	f.number("closed first by the client", float64(u.byClient), "")
 	f.number("closed first by the server", float64(u.byServer), "")
 	f.number("dials that failed", float64(u.failed), "")
-	if u.lifetime.total > 0 {
-		f.seconds("median lifetime of a connection", u.lifetime.quantile(0.5))
+	if u.over.lifetime.total > 0 {
+		f.seconds("median lifetime of a connection", u.over.lifetime.quantile(0.5))
 	}
 }
 

@@ -43,8 +43,9 @@ func newRaces() *races {
 	return r
 }
 
-func (r *races) add(c *assembler.Conn, v *Verdict, env Env) {
-	w := newView(c, env)
+func (r *races) add(x *subject) {
+	c := x.c
+	w := x.w
 	first, ok := w.firstFIN()
 	if !ok || first != assembler.Server || !w.established() {
 		return

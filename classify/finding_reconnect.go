@@ -70,7 +70,8 @@ func fruitless(c *assembler.Conn, v *Verdict) bool {
 	return dropped && c.Established.Seen() && c.End(assembler.Server).Bytes == 0 && v.By != ByClient
 }
 
-func (r *reconnects) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (r *reconnects) add(x *subject) {
+	c, v := x.c, x.v
 	if !c.End(assembler.Client).SYN.Seen() {
 		return
 	}

@@ -44,7 +44,8 @@ func newRefusals() *refusals {
 	return r
 }
 
-func (r *refusals) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (r *refusals) add(x *subject) {
+	c, v := x.c, x.v
 	sv := c.End(assembler.Server)
 	switch {
 	case v.Cause == ConnectionRefused:
@@ -142,7 +143,8 @@ func newOverflows() *overflows {
 	return o
 }
 
-func (o *overflows) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (o *overflows) add(x *subject) {
+	c, v := x.c, x.v
 	if v.Cause != AcceptQueueOverflow && !c.Established.Seen() {
 		return
 	}
@@ -220,7 +222,8 @@ func newRejections() *rejections {
 	return r
 }
 
-func (r *rejections) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (r *rejections) add(x *subject) {
+	c, v := x.c, x.v
 	if v.Cause != ICMPRejected {
 		return
 	}

@@ -41,14 +41,15 @@ func newReuse() *reuse {
 	return r
 }
 
-func (r *reuse) add(c *assembler.Conn, v *Verdict, env Env) {
+func (r *reuse) add(x *subject) {
+	c, v := x.c, x.v
 	if c.Predecessor != 0 && c.Gap < timeWaitWindows && c.End(assembler.Client).SYN.Seen() {
 		if w, ok := r.find(c.Predecessor); ok && w.from <= c.First.Time && c.First.Time < w.to {
 			r.outcome(c, v, w)
 		}
 	}
 	for s := range c.Ends {
-		list := Lifetimes(c, assembler.Side(s), env)
+		list := x.lives[s].list()
 		if len(list) == 0 || list[len(list)-1].State != assembler.TimeWait {
 			continue
 		}

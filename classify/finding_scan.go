@@ -68,7 +68,8 @@ func failedDial(v *Verdict) bool {
 	return false
 }
 
-func (s *scans) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (s *scans) add(x *subject) {
+	c, v := x.c, x.v
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
 	if !cl.SYN.Seen() {
 		return

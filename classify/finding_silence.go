@@ -41,13 +41,14 @@ func newSilences() *silences {
 	return s
 }
 
-func (s *silences) add(c *assembler.Conn, v *Verdict, env Env) {
+func (s *silences) add(x *subject) {
+	c, v := x.c, x.v
 	switch v.Cause {
 	case RetransmissionTimeout, KeepaliveTimeout, PeerVanished:
 	default:
 		return
 	}
-	w := newView(c, env)
+	w := x.w
 	if idle, _, ok := fatalSilence(w, v); ok && idle >= idleCutMin {
 		return // quiet before: a matter of idle timers
 	}
@@ -141,7 +142,8 @@ func newHeartbeats() *heartbeats {
 // probesMin is how many keep-alive probes show a period.
 const probesMin = 2
 
-func (h *heartbeats) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (h *heartbeats) add(x *subject) {
+	c := x.c
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
 	beat := cl.Beat.Count > 0 || sv.Beat.Count > 0
 	if !beat && cl.KeepAlives < probesMin && sv.KeepAlives < probesMin {

@@ -123,3 +123,17 @@ func perKind(sown []generate.Sown, findings []classify.Finding, hit []bool) stri
 	}
 	return b.String()
 }
+
+// BenchmarkFindings tells what findings cost per connection.
+func BenchmarkFindings(b *testing.B) {
+	var pcap bytes.Buffer
+	if _, _, err := generate.WriteSown(&pcap, generate.SownMix{Connections: 20_000}); err != nil {
+		b.Fatal(err)
+	}
+	a, in := gather(b, &pcap)
+	b.ReportAllocs()
+	for b.Loop() {
+		a.Findings(in...)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(a.Len()), "ns/conn")
+}

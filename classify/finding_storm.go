@@ -55,7 +55,8 @@ func newStorms() *storms {
 	return s
 }
 
-func (s *storms) add(c *assembler.Conn, v *Verdict, env Env) {
+func (s *storms) add(x *subject) {
+	c, v := x.c, x.v
 	if !c.End(assembler.Client).SYN.Seen() {
 		return
 	}

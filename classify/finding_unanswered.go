@@ -47,7 +47,8 @@ func newUnanswered() *unheardSYNs {
 	return u
 }
 
-func (u *unheardSYNs) add(c *assembler.Conn, v *Verdict, _ Env) {
+func (u *unheardSYNs) add(x *subject) {
+	c, v := x.c, x.v
 	cl := c.End(assembler.Client)
 	if !cl.SYN.Seen() || c.Partial&assembler.OneWay != 0 || c.Predecessor != 0 && c.Gap < timeWaitWindows {
 		return // a SYN into an old connection has a finding of its own

@@ -28,23 +28,33 @@ const (
 )
 
 // Lifetimes derives the states that side s's socket went through from the
-// stamps of its connection: a list of at most six intervals, in order. What
-// the capture began in the middle of starts with the first packet. An end
-// that was never heard (a SYN nobody answered) has no socket.
+// stamps of its connection, in order. What the capture began in the middle of
+// starts with the first packet. An end that was never heard (a SYN nobody
+// answered) has no socket.
 func Lifetimes(c *assembler.Conn, s assembler.Side, env Env) []Interval {
-	l := lifetime{c: c, e: c.End(s), o: c.End(s.Peer()), side: s, env: env}
-	l.walk()
-	return l.list
+	var l lives
+	l.derive(newView(c, env), s)
+	return slices.Clone(l.list())
 }
 
-// lifetime builds the list.
-type lifetime struct {
-	c    *assembler.Conn
-	e, o *assembler.End
-	side assembler.Side
-	env  Env
-	list []Interval
+// mostTurns is how often a socket's state can change: SYN_SENT, ESTABLISHED,
+// FIN_WAIT1, FIN_WAIT2 (or CLOSING) and TIME_WAIT are the longest way.
+const mostTurns = 6
+
+// lives are the states of one end's socket.
+type lives struct {
+	interval [mostTurns]Interval
+	n        int
+
+	w     *view
+	c     *assembler.Conn
+	e, o  *assembler.End
+	side  assembler.Side
+	turns [mostTurns]turn
+	nturn int
 }
+
+func (l *lives) list() []Interval { return l.interval[:l.n] }
 
 // turn is a change of state at a time.
 type turn struct {
@@ -52,28 +62,41 @@ type turn struct {
 	to assembler.State
 }
 
-func (l *lifetime) walk() {
-	begin, ok := l.opening()
-	if !ok {
+// turn adds a change of state, in the order of time.
+func (l *lives) turn(at int64, to assembler.State) {
+	i := l.nturn
+	for ; i > 0 && l.turns[i-1].at > at; i-- {
+		l.turns[i] = l.turns[i-1]
+	}
+	l.turns[i] = turn{at, to}
+	l.nturn++
+}
+
+func (l *lives) derive(w *view, s assembler.Side) {
+	l.w, l.c, l.e, l.o, l.side = w, w.c, w.c.End(s), w.c.End(s.Peer()), s
+	l.n, l.nturn = 0, 0
+	if !l.opening() {
 		return
 	}
-	turns := append(begin, l.closing()...)
-	slices.SortStableFunc(turns, func(a, b turn) int { return int(min(1, max(-1, a.at-b.at))) })
+	l.closing()
+	turns := l.turns[:l.nturn]
 	dead, deadInferred := l.death()
 	for i, t := range turns {
 		to, inferred := dead, deadInferred
 		if i+1 < len(turns) {
 			to, inferred = min(dead, turns[i+1].at), false
 		}
-		if limit := l.expiry(t); limit < to {
+		limit := l.expiry(t)
+		if limit < to {
 			to, inferred = limit, true
 		}
 		if to > t.at {
-			iv := Interval{State: t.to, From: t.at, To: to, Inferred: inferred && to < l.env.End}
-			if limit := l.expiry(t); limit < never {
+			iv := Interval{State: t.to, From: t.at, To: to, Inferred: inferred && to < w.env.End}
+			if limit < never {
 				iv.Expires = limit
 			}
-			l.list = append(l.list, iv)
+			l.interval[l.n] = iv
+			l.n++
 		}
 		if inferred && to < dead {
 			return // gone before what follows: a later packet meets no socket
@@ -82,35 +105,35 @@ func (l *lifetime) walk() {
 }
 
 // opening is how the socket came to be ESTABLISHED, as far as it did.
-func (l *lifetime) opening() ([]turn, bool) {
+func (l *lives) opening() bool {
 	c, e, o := l.c, l.e, l.o
 	switch {
 	case !e.First.Seen():
-		return nil, false
+		return false
 	case e.SYN.Seen() && !e.SYNACK.Seen():
-		t := []turn{{e.SYN.First.Time, assembler.SynSent}}
+		l.turn(e.SYN.First.Time, assembler.SynSent)
 		// The client is ESTABLISHED when the SYN-ACK arrives; the capture
 		// shows its departure from the server or its passing by.
 		if c.Established.Seen() && o.SYNACK.Seen() {
-			t = append(t, turn{o.SYNACK.First.Time, assembler.Established})
+			l.turn(o.SYNACK.First.Time, assembler.Established)
 		} else if c.Established.Seen() {
-			t = append(t, turn{c.Established.Time, assembler.Established})
+			l.turn(c.Established.Time, assembler.Established)
 		}
-		return t, true
 	case e.SYNACK.Seen():
-		t := []turn{{e.SYNACK.First.Time, assembler.SynReceived}}
+		l.turn(e.SYNACK.First.Time, assembler.SynReceived)
 		if c.Established.Seen() {
-			t = append(t, turn{c.Established.Time, assembler.Established})
+			l.turn(c.Established.Time, assembler.Established)
 		}
-		return t, true
 	case !e.Started, c.NResets > 0 && e.Packets == e.Resets:
-		return nil, false // nothing but RSTs: no socket ever answered
+		return false // nothing but RSTs: no socket ever answered
+	default:
+		l.turn(c.First.Time, assembler.Established)
 	}
-	return []turn{{c.First.Time, assembler.Established}}, true
+	return true
 }
 
 // closing is how FINs moved it (RFC 9293 3.6, figures 12 and 13).
-func (l *lifetime) closing() []turn {
+func (l *lives) closing() {
 	e, o := l.e, l.o
 	mine, acked, theirs := e.FIN.First.Time, e.FIN.Answered.Time, o.FIN.First.Time
 	sent, answered, got := e.FIN.Seen(), e.FIN.Answered.Seen(), o.FIN.Seen()
@@ -118,38 +141,40 @@ func (l *lifetime) closing() []turn {
 	if got && !o.FIN.Answered.Seen() && !e.FINSawPeer {
 		got = false
 	}
-	var t []turn
 	switch {
 	case !sent && !got:
-		return nil
+		return
 	case !sent:
-		return []turn{{theirs, assembler.CloseWait}}
+		l.turn(theirs, assembler.CloseWait)
+		return
 	case got && theirs <= mine && !e.FINCrossed:
-		t = []turn{{theirs, assembler.CloseWait}, {mine, assembler.LastAck}}
+		l.turn(theirs, assembler.CloseWait)
+		l.turn(mine, assembler.LastAck)
 		if answered {
-			t = append(t, turn{acked, assembler.Closed})
+			l.turn(acked, assembler.Closed)
 		}
-		return t
+		return
 	}
-	t = []turn{{mine, assembler.FinWait1}}
+	l.turn(mine, assembler.FinWait1)
 	switch {
 	case answered && got && theirs < acked:
-		t = append(t, turn{theirs, assembler.Closing}, turn{acked, assembler.TimeWait})
+		l.turn(theirs, assembler.Closing)
+		l.turn(acked, assembler.TimeWait)
 	case answered && got:
-		t = append(t, turn{acked, assembler.FinWait2}, turn{theirs, assembler.TimeWait})
+		l.turn(acked, assembler.FinWait2)
+		l.turn(theirs, assembler.TimeWait)
 	case answered:
-		t = append(t, turn{acked, assembler.FinWait2})
+		l.turn(acked, assembler.FinWait2)
 	case got:
-		t = append(t, turn{theirs, assembler.Closing})
+		l.turn(theirs, assembler.Closing)
 	}
-	return t
 }
 
 // never is later than any packet.
 const never = 1<<63 - 1
 
 // expiry is when the kernel drops a socket in the state that began at t.
-func (l *lifetime) expiry(t turn) int64 {
+func (l *lives) expiry(t turn) int64 {
 	switch t.to {
 	case assembler.Closed:
 		return t.at
@@ -168,9 +193,9 @@ func (l *lifetime) expiry(t turn) int64 {
 
 // death is when something ended the socket whatever its state: a RST that it
 // sent or took, a timer that ran out, the capture's end.
-func (l *lifetime) death() (at int64, inferred bool) {
-	at = l.env.End + 1
-	w := newView(l.c, l.env)
+func (l *lives) death() (at int64, inferred bool) {
+	w := l.w
+	at = w.env.End + 1
 	if w.rst != nil {
 		at = min(at, w.rst.Time)
 	}
@@ -182,7 +207,7 @@ func (l *lifetime) death() (at int64, inferred bool) {
 	if s := l.c.Successor; s.Seen() {
 		at = min(at, max(s.Time, l.e.Last.Time))
 	}
-	for _, t := range []*assembler.Tries{&l.e.SYN, &l.e.SYNACK, &l.e.Data, &l.e.FIN, &l.e.Probe} {
+	for _, t := range [...]*assembler.Tries{&l.e.SYN, &l.e.SYNACK, &l.e.Data, &l.e.FIN, &l.e.Probe} {
 		if t == &l.e.Data && w.stalled(l.e) || !t.Pending() || !w.gaveUp(t) {
 			continue
 		}
