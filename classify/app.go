@@ -118,3 +118,11 @@ func (a *appView) gracefully(note string) string {
 	}
 	return note
 }
+
+// appCount is a number with its noun.
+func appCount(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -56,12 +56,13 @@ func (a *appView) http2Client(own, peer *assembler.H2State) *AppOutcome {
 			"the server did not take the connection's first request: not repeated")
 	case open > 0 && (a.end == endEOF || a.end == endReset || a.end == endGaveUp):
 		return a.http2Cut(peer, open)
-	case open > 0 && a.end == endOwn && own.Pings > peer.Pings:
+	case open > 0 && own.Pings > peer.Pings && (a.end == endOwn || a.x.Data.Pending()):
+		// The FIN of such an end may have to wait behind the PING.
 		return says(http2Name, tokenOther, "http2: client connection lost",
-			fmt.Sprintf("%d open streams: the client's PING was not answered in time (Transport's SendPingTimeout and PingTimeout)", open))
+			"if the client's PING was not answered in time (Transport's SendPingTimeout and PingTimeout): "+appCount(open, "open stream"))
 	case refused > 0:
 		return says(http2Name, tokenNil, "", fmt.Sprintf(
-			"http.Transport sent %d requests, which GOAWAY says the server did not take, again on another connection", refused))
+			"http.Transport sent %s, not taken by the server as its GOAWAY says, again on another connection", appCount(refused, "request")))
 	case peer.Resets > 0:
 		return resetStream(peer)
 	case own.Resets > 0:
@@ -73,14 +74,14 @@ func (a *appView) http2Client(own, peer *assembler.H2State) *AppOutcome {
 // dropped: the client reset its own requests.
 func dropped(own *assembler.H2State) *AppOutcome {
 	return says(http2Name, tokenCanceled, "context canceled", fmt.Sprintf(
-		"if the program cancelled the request: the client dropped %d of them by RST_STREAM; `context deadline exceeded` if a deadline did; no error if it closed the Body unread", own.Resets))
+		"if the program cancelled: the client dropped %s by RST_STREAM; `context deadline exceeded` if a deadline did; no error if it closed the Body unread", appCount(int(own.Resets), "request")))
 }
 
 // resetStream: the server reset requests. http.Transport repeats some
 // (http2canRetryError).
 func resetStream(peer *assembler.H2State) *AppOutcome {
 	text := fmt.Sprintf("stream error: stream ID %d; %s; received from peer", peer.RSTStream, h2Code(peer.RSTCode))
-	note := fmt.Sprintf("the server reset %d of the requests' streams; this is the last", peer.Resets)
+	note := fmt.Sprintf("the server reset %s; this is the last", appCount(int(peer.Resets), "stream"))
 	switch {
 	case harmless(peer.RSTCode):
 		return nil
@@ -100,7 +101,7 @@ func harmless(code uint32) bool { return code == 0 || code == 5 }
 // (http2clientConnReadLoop.cleanup).
 func (a *appView) http2Cut(peer *assembler.H2State, open int) *AppOutcome {
 	broken := !a.peer.AtBoundary() && a.end == endEOF
-	note := fmt.Sprintf("%d open streams", open)
+	note := appCount(open, "open stream")
 	switch {
 	case peer.GoAways > 0 && !broken:
 		debug := `""`
@@ -126,11 +127,11 @@ func (a *appView) http2Server(client, own *assembler.H2State) *AppOutcome {
 	switch {
 	case open > 0 && a.end != endNone && a.end != endOwn:
 		return says(http2Name, tokenCanceled, "context canceled",
-			fmt.Sprintf("the contexts of %d requests; their Body and ResponseWriter return `client disconnected`", open))
+			fmt.Sprintf("the context of %s; Body and ResponseWriter return `client disconnected`", appCount(open, "request")))
 	case client.Resets > 0:
 		return says(http2Name, tokenCanceled, "context canceled", fmt.Sprintf(
-			"if a handler still ran: the client dropped %d requests by RST_STREAM; the last one's Body returns `stream error: stream ID %d; %s`, its ResponseWriter `http2: stream closed`, or `client disconnected` once the connection is gone",
-			client.Resets, client.RSTStream, h2Code(client.RSTCode)))
+			"if a handler still ran: the client dropped %s by RST_STREAM; the last one's Body returns `stream error: stream ID %d; %s`, its ResponseWriter `http2: stream closed`, or `client disconnected` once the connection is gone",
+			appCount(int(client.Resets), "request"), client.RSTStream, h2Code(client.RSTCode)))
 	}
 	return nil
 }

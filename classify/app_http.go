@@ -294,6 +294,9 @@ func (a *appView) http1Server(x *exchange) *AppOutcome {
 	if !gone || a.ownFIN && !a.finBefore {
 		return nil
 	}
+	if x.uploading() && !x.open && !a.answeredLate() {
+		return nil // answered before the client went: the handler had done with the body
+	}
 	token, text := a.cutText()
 	switch x.req.Phase {
 	case assembler.HTTPStartLine, assembler.HTTPHeader:

@@ -113,6 +113,7 @@ func (p *loop) tap(c *net.TCPConn, side assembler.Side) *tapped {
 	p.ends[side] = t
 	p.mu.Unlock()
 	p.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(time.Minute)) // rather than hang
 	return t
 }
 
