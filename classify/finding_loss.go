@@ -91,10 +91,12 @@ func (l *losses) add(x *subject) {
 // TLS 1.3, 53 with AES-CBC and SHA-256 in TLS 1.2.
 const alertBytes = 64
 
-// goodbye reports whether all that r's sender had in flight is the TLS alert
-// that its Close sent just before: nobody misses it.
+// goodbye reports whether all that r's sender had in flight is what its Close
+// sent just before: a TLS alert, or a client's parting word (Terminate of
+// PostgreSQL, QUIT, MQTT DISCONNECT). Nobody misses it.
 func goodbye(e *assembler.End, r *assembler.Reset) bool {
-	return e.App.Protocol() == assembler.AppTLS && r.Unacked <= alertBytes && r.Time-e.LastData.Time < alertBefore
+	parting := e.App.Protocol() == assembler.AppTLS || r.Side == assembler.Client
+	return parting && r.Unacked <= alertBytes && r.Time-e.LastData.Time < alertBefore
 }
 
 // early reports whether a server answered a request before all of it had

@@ -162,7 +162,7 @@ func (h *scanHost) report(host endpoint, dropped uint64) Finding {
 	f.number("dials", float64(h.tried), "")
 	f.overflow(dropped)
 	f.harm = 1
-	f.Title = fmt.Sprintf("%s tries many doors: %d endpoints, nearly all in vain.", host, h.targets.size())
+	f.Title = fmt.Sprintf("%s tries many doors: about %d endpoints, nearly all in vain.", host, h.targets.size())
 	f.What = "One host dials many addresses or ports, and hardly any dial leads to a conversation. " +
 		"That is how port scanners and worms behave, and vulnerability checks that somebody runs on purpose. " +
 		"Its failures are left out of the other findings, since they say nothing about the services."

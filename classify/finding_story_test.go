@@ -18,7 +18,22 @@ import (
 // gather runs a capture through capture and assembler into an Analysis.
 func gather(t testing.TB, pcap io.Reader) (*classify.Analysis, []capture.Input) {
 	t.Helper()
-	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: pcap})
+	a, in := gatherConfig(t, []string{"-"}, capture.OpenConfig{Stdin: pcap})
+	if in[0].Err != nil {
+		t.Fatal(in[0].Err)
+	}
+	return a, in
+}
+
+// gatherFiles does the same with files, which may break off.
+func gatherFiles(t testing.TB, names ...string) (*classify.Analysis, []capture.Input) {
+	t.Helper()
+	return gatherConfig(t, names, capture.OpenConfig{})
+}
+
+func gatherConfig(t testing.TB, names []string, cfg capture.OpenConfig) (*classify.Analysis, []capture.Input) {
+	t.Helper()
+	src, err := capture.Open(names, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,13 +47,11 @@ func gather(t testing.TB, pcap io.Reader) (*classify.Analysis, []capture.Input) 
 		}
 		tr.Batch(&b)
 	}
-	if err != io.EOF {
-		t.Fatal(err)
-	}
 	tr.Finish()
-	env := classify.Env{}
+	env := classify.Env{Truncated: err != io.EOF}
 	for _, in := range src.Inputs() {
 		env.End = max(env.End, in.Last, in.End)
+		env.Truncated = env.Truncated || in.Err != nil
 	}
 	a.Finish(env)
 	return a, src.Inputs()
