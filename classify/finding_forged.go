@@ -30,6 +30,7 @@ type forgeryKey struct {
 
 type forgery struct {
 	group
+	sure     uint64 // with a verdict that is more than possible
 	servers  crowd
 	idOdd    uint64 // IP ID out of step
 	ttlOdd   uint64
@@ -57,7 +58,7 @@ func (l *forgeries) add(x *subject) {
 			r = x
 		}
 	}
-	if r == nil && v.Cause == InjectedReset {
+	if r == nil && v.Cause == InjectedReset && v.By == ByMiddlebox {
 		r = &c.Resets[0]
 	}
 	// A RST that bears another hop count but ended nothing counts only if the
@@ -71,6 +72,7 @@ func (l *forgeries) add(x *subject) {
 	}
 	g := l.by.at(k)
 	g.servers.add(target(c.End(assembler.Server)))
+	g.sure += uint64(b2i(v.Cause != InjectedReset || v.Confidence > Possible))
 	if oddIPID(c.End(r.Side), r) {
 		g.idOdd++
 	}
@@ -110,7 +112,7 @@ func (l *forgeries) finish(s *scene) (list []Finding) {
 
 func (g *forgery) injected(k forgeryKey, dropped uint64) Finding {
 	f := g.finding(KindInjected, Serious, Likely)
-	if g.n < 2 {
+	if g.sure < 2 {
 		f.Confidence = Possible
 		f.Severity = Warning
 	}

@@ -146,13 +146,13 @@ func (h *heartbeats) add(x *subject) {
 	c := x.c
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
 	beat := cl.Beat.Count > 0 || sv.Beat.Count > 0
-	if !beat && cl.KeepAlives < probesMin && sv.KeepAlives < probesMin {
+	if !beat && !answeredOnce(cl) && !answeredOnce(sv) {
 		return
 	}
 	g := h.by.at(endpointOf(sv))
 	for s := range c.Ends {
 		e, side := &c.Ends[s], assembler.Side(s)
-		if e.KeepAlives >= probesMin && e.Probe.Idle > 0 {
+		if e.Probe.Idle > 0 && answeredOnce(e) {
 			g.probeSides[s]++
 			// A run of unanswered probes has its own, shorter interval.
 			g.tcpPeriod.add(e.Probe.Idle)
@@ -182,9 +182,18 @@ func (h *heartbeats) add(x *subject) {
 	g.app.note(c, e.LastData.Time, point{e.LastData, side, saysBeat, e.Beat.Period})
 }
 
+// answeredOnce reports whether any of e's probes was answered: only then do
+// they keep something alive.
+func answeredOnce(e *assembler.End) bool {
+	return e.KeepAlives >= probesMin && (e.Probe.Answered.Seen() || e.KeepAlives > e.Probe.Count)
+}
+
 func (h *heartbeats) finish(*scene) (list []Finding) {
 	for i := range h.by.items {
 		g := &h.by.items[i].val
+		if g.app.n+g.tcp.n == 0 {
+			continue
+		}
 		g2 := g.app
 		if g.app.n == 0 {
 			g2 = g.tcp
