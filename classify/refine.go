@@ -35,7 +35,7 @@ type neighbours struct {
 // host is what all connections together tell of one address.
 type host struct {
 	ttl  distance
-	lost []assembler.Stamp // RSTs by which it showed that it had lost connections
+	lost int64 // when it last showed, by a RST, that it had lost a connection
 }
 
 // distance is the hop count of ordinary packets.
@@ -77,7 +77,7 @@ func (n *neighbours) gather() {
 		if n.verdicts[i].Cause == PeerLostState {
 			if r := n.view(int32(i)).rst; r != nil {
 				h := n.hosts[c.End(r.Side).Addr]
-				h.lost = append(h.lost, r.Stamp)
+				h.lost = max(h.lost, r.Time)
 			}
 		}
 	}
@@ -192,34 +192,51 @@ func (n *neighbours) refusals() {
 	}
 }
 
+// period is a stretch of time, ns.
+type period struct{ from, to int64 }
+
 // fullQueues: where a listener's queue was full, SYNs that it did not answer
 // at that time met the same queue (tcp_conn_request, sk_acceptq_is_full).
 func (n *neighbours) fullQueues() {
 	for _, ids := range n.servers {
-		var full []*assembler.Tries
+		var full []period
 		for _, i := range ids {
 			if n.verdicts[i].Cause == AcceptQueueOverflow {
-				full = append(full, &n.conns[i].End(assembler.Server).SYNACK)
+				t := &n.conns[i].End(assembler.Server).SYNACK
+				full = append(full, period{t.First.Time - second, t.Last.Time + second})
 			}
 		}
-		if len(full) == 0 {
+		if full = merge(full); len(full) == 0 {
 			continue
 		}
 		for _, i := range ids {
 			v, syn := &n.verdicts[i], &n.conns[i].End(assembler.Client).SYN
-			if v.Cause != ConnectTimeout || !slices.ContainsFunc(full, func(t *assembler.Tries) bool { return overlap(t, syn) }) {
-				continue
+			if v.Cause == ConnectTimeout && touches(full, period{syn.First.Time, syn.Last.Time}) {
+				v.By = ByServer
+				v.leadAlt(Alternative{AcceptQueueOverflow, WhyQueueFull})
 			}
-			v.By = ByServer
-			v.leadAlt(Alternative{AcceptQueueOverflow, WhyQueueFull})
 		}
 	}
 }
 
-// overlap reports whether two runs of tries fall into the same time, with a
-// second's margin.
-func overlap(a, b *assembler.Tries) bool {
-	return a.First.Time-second <= b.Last.Time && b.First.Time-second <= a.Last.Time
+// merge joins periods that overlap, in order of time.
+func merge(ps []period) []period {
+	slices.SortFunc(ps, func(a, b period) int { return cmp.Compare(a.from, b.from) })
+	out := ps[:0]
+	for _, p := range ps {
+		if k := len(out) - 1; k >= 0 && p.from <= out[k].to {
+			out[k].to = max(out[k].to, p.to)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// touches reports whether p overlaps one of ps, which are merged.
+func touches(ps []period, p period) bool {
+	k, _ := slices.BinarySearchFunc(ps, p.from, func(q period, t int64) int { return cmp.Compare(q.to, t) })
+	return k < len(ps) && ps[k].from <= p.to
 }
 
 // rebooted names the host that fell silent where it shows afterwards, in any
@@ -243,10 +260,8 @@ func (n *neighbours) rebooted() {
 			if e == w.cl {
 				silent = assembler.Server
 			}
-			for _, at := range n.hosts[w.c.End(silent).Addr].lost {
-				if at.Time > t.First.Time && w.c.End(silent).Last.Time < t.First.Time {
-					v.By = BySide(silent)
-				}
+			if n.hosts[w.c.End(silent).Addr].lost > t.First.Time && w.c.End(silent).Last.Time < t.First.Time {
+				v.By = BySide(silent)
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package classify
 
 import (
+	"cmp"
+	"slices"
+
 	"hangup/assembler"
 	"hangup/capture"
 )
@@ -67,11 +70,14 @@ func (n *neighbours) races() {
 		if !ok {
 			continue
 		}
-		for _, j := range won[k][1-family(&n.conns[i])] {
-			if d := n.conns[j].First.Time - n.conns[i].First.Time; d > -raceTime && d < raceTime {
-				n.verdicts[i].LostTo = n.conns[j].ID
-				break
-			}
+		// In order of IDs, so in order of their first packets.
+		rivals := won[k][1-family(&n.conns[i])]
+		began := n.conns[i].First.Time
+		at, _ := slices.BinarySearchFunc(rivals, began-raceTime, func(j int32, t int64) int {
+			return cmp.Compare(n.conns[j].First.Time, t)
+		})
+		if at < len(rivals) && n.conns[rivals[at]].First.Time < began+raceTime {
+			n.verdicts[i].LostTo = n.conns[rivals[at]].ID
 		}
 	}
 }
