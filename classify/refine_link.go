@@ -5,116 +5,137 @@ import (
 	"slices"
 
 	"hangup/assembler"
-	"hangup/capture"
 )
 
 // identity is what a NAT leaves alone: both initial sequence numbers.
 type identity struct{ client, server uint32 }
 
-// sameConnections links the two halves of a connection that was captured on
-// both sides of a NAT, or inside and outside of a tunnel that hides it.
-func (n *neighbours) sameConnections() {
-	seen := map[identity]int32{}
-	for i := range n.conns {
-		c := &n.conns[i]
-		cl, sv := c.End(assembler.Client), c.End(assembler.Server)
-		if !cl.HasISN || !sv.HasISN {
-			continue
+// twins links the halves of a connection that was captured on both sides of
+// a NAT, or inside and outside of a tunnel that hides it. The halves end at
+// almost the same time, so it remembers the latest endings only.
+type twins struct {
+	buckets *[twinBuckets][4]ending // each the latest first
+	found   []ending
+}
+
+const (
+	twinBits    = 16
+	twinBuckets = 1 << twinBits
+	maxTwins    = 1 << 20
+)
+
+type ending struct {
+	identity
+	id          uint64
+	first, last int64
+}
+
+func (t *twins) add(c *assembler.Conn) {
+	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
+	if !cl.HasISN || !sv.HasISN {
+		return
+	}
+	if t.buckets == nil {
+		t.buckets = new([twinBuckets][4]ending)
+	}
+	e := ending{identity{cl.ISN, sv.ISN}, c.ID, c.First.Time, c.Last.Time}
+	b := &t.buckets[(cl.ISN*0x9e3779b1^sv.ISN*0x85ebca77)>>(32-twinBits)]
+	for i := range b {
+		if b[i].id != 0 && b[i].identity == e.identity && len(t.found) < maxTwins {
+			t.found = append(t.found, b[i], e)
 		}
-		id := identity{cl.ISN, sv.ISN}
-		j, ok := seen[id]
-		if !ok {
-			seen[id] = int32(i)
-			continue
-		}
-		if o := &n.conns[j]; c.First.Time <= o.Last.Time {
-			n.verdicts[i].SameAs = o.ID
-			if n.verdicts[j].SameAs == 0 {
-				n.verdicts[j].SameAs = c.ID
+	}
+	copy(b[1:], b[:3])
+	b[0] = e
+}
+
+// links maps connections to the first one that is the same, and that one to
+// the first of them.
+func (t *twins) links() map[uint64]uint64 {
+	slices.SortFunc(t.found, func(a, b ending) int {
+		return cmp.Or(cmp.Compare(a.client, b.client), cmp.Compare(a.server, b.server), cmp.Compare(a.id, b.id))
+	})
+	same := map[uint64]uint64{}
+	var o ending
+	for _, e := range t.found {
+		switch {
+		case e.identity != o.identity || o.id == 0:
+			o = e
+		case e.id != o.id && e.first <= o.last:
+			same[e.id] = o.id
+			if same[o.id] == 0 {
+				same[o.id] = e.id
 			}
 		}
 	}
+	return same
 }
 
-// raceTime is how far apart (ns) two attempts of one dial may begin: Go and
-// RFC 8305 wait 250 to 300 ms, some programs 2 s.
-const raceTime = 2 * second
-
-// origin is where two attempts of one dial have in common: the network card
-// of the client and the port of the server.
-type origin struct {
-	link uint64
-	port uint16
+// relays tell of connections that took over the tuple of another, by which
+// an old connection's challenge ACK for a new one's SYN is known.
+type relays struct {
+	seen   *[relayMemory]opening // by ID, the latest
+	wanted map[uint64]opening    // predecessors that had not ended when they were asked for
 }
 
-// races finds attempts that failed while the same host's connection to the
-// same port over the other address family was established: happy eyeballs
-// (RFC 8305; net.(*sysDialer).dialParallel), where the caller saw no error.
-func (n *neighbours) races() {
-	families := n.cards()
-	won := map[origin][2][]int32{} // by family
-	for i := range n.conns {
-		if k, ok := n.origin(i, families); ok && n.conns[i].Established.Seen() {
-			w := won[k]
-			w[family(&n.conns[i])] = append(w[family(&n.conns[i])], int32(i))
-			won[k] = w
-		}
+// relayMemory is how many connections may end between two of one tuple.
+const relayMemory = 1 << 14
+
+// opening is what a successor needs to know of the connection before it.
+type opening struct {
+	id          uint64
+	syn         [2]int64 // first SYN of each side, 0 if none
+	established int64    // 0 if it never was
+}
+
+// relay is a connection of which the capture holds nothing but a RST, and
+// the one that it took the tuple from.
+type relay struct {
+	to         uint64 // the predecessor; 0 if there is none
+	side       assembler.Side
+	first, rst int64
+}
+
+func relayOf(w *view) relay {
+	if w.c.Predecessor == 0 || !w.partial(assembler.NoStart) || w.rst == nil {
+		return relay{}
 	}
-	for i := range n.conns {
-		switch n.verdicts[i].Cause {
-		case DialCancelled, ConnectTimeout, ConnectionRefused, ICMPRejected, HandshakeIncomplete:
-		default:
+	return relay{w.c.Predecessor, w.rst.Side, w.c.First.Time, w.rst.Time}
+}
+
+func (r *relays) add(c *assembler.Conn) {
+	if r.seen == nil {
+		r.seen = new([relayMemory]opening)
+		r.wanted = map[uint64]opening{}
+	}
+	o := opening{c.ID, [2]int64{c.Ends[0].SYN.First.Time, c.Ends[1].SYN.First.Time}, c.Established.Time}
+	r.seen[c.ID%relayMemory] = o
+	if _, ok := r.wanted[c.ID]; ok {
+		r.wanted[c.ID] = o
+	}
+	if p := c.Predecessor; p != 0 && c.Partial&assembler.NoStart != 0 && len(r.wanted) < relayMemory {
+		r.wanted[p] = r.seen[p%relayMemory]
+	}
+}
+
+// challengeTime is how long (ns) after a SYN an old connection's challenge
+// ACK comes back.
+const challengeTime = 2 * second
+
+// staleStarts: an old connection of which the capture holds nothing but its
+// challenge ACK for a new one's SYN, and the RST in return.
+func (n *neighbours) staleStarts() {
+	for i := range n.questions {
+		q := &n.questions[i]
+		r := q.relay
+		o := n.relays.wanted[r.to]
+		if r.to == 0 || o.id != r.to || o.syn[r.side] == 0 {
 			continue
 		}
-		k, ok := n.origin(i, families)
-		if !ok {
-			continue
-		}
-		// In order of IDs, so in order of their first packets.
-		rivals := won[k][1-family(&n.conns[i])]
-		began := n.conns[i].First.Time
-		at, _ := slices.BinarySearchFunc(rivals, began-raceTime, func(j int32, t int64) int {
-			return cmp.Compare(n.conns[j].First.Time, t)
-		})
-		if at < len(rivals) && n.conns[rivals[at]].First.Time < began+raceTime {
-			n.verdicts[i].LostTo = n.conns[rivals[at]].ID
+		d := r.first - o.syn[r.side]
+		if d >= 0 && d < challengeTime && (o.established == 0 || o.established > r.rst) {
+			q.verdict.became("stale-tuple")
+			q.verdict.Confidence = Likely
 		}
 	}
-}
-
-func family(c *assembler.Conn) int {
-	if c.V6 {
-		return 1
-	}
-	return 0
-}
-
-// cards maps the clients' network cards to the only IPv4 address seen behind
-// each; a card with several is a router's, and tells nothing.
-func (n *neighbours) cards() map[uint64][16]byte {
-	cards := map[uint64][16]byte{}
-	for i := range n.conns {
-		e := n.conns[i].End(assembler.Client)
-		if n.conns[i].V6 || e.Link == 0 {
-			continue
-		}
-		if a, ok := cards[e.Link]; ok && a != e.Addr {
-			cards[e.Link] = [16]byte{}
-		} else if !ok {
-			cards[e.Link] = e.Addr
-		}
-	}
-	return cards
-}
-
-// origin is the key by which the attempts of one dial find each other.
-func (n *neighbours) origin(i int, cards map[uint64][16]byte) (origin, bool) {
-	c := &n.conns[i]
-	e := c.End(assembler.Client)
-	k := origin{e.Link, c.End(assembler.Server).Port}
-	if capture.Addr(e.Addr).IsLoopback() {
-		k.link = 0
-		return k, true
-	}
-	return k, e.Link != 0 && cards[e.Link] != [16]byte{}
 }

@@ -106,8 +106,10 @@ func (v *Verdict) became(rule string) {
 }
 
 // Judge applies the rules to one connection.
-func Judge(c *assembler.Conn, env Env) Verdict {
-	v := newView(c, env)
+func Judge(c *assembler.Conn, env Env) Verdict { return newView(c, env).judge() }
+
+func (v *view) judge() Verdict {
+	c := v.c
 	out := Verdict{Partial: c.Partial}
 	found := false
 	for i := range rules {

@@ -241,6 +241,7 @@ type Summary struct {
 	Connections uint64
 	Packets     uint64 // TCP packets in these connections
 	Hosts       uint64
+	HostsAbout  bool // Hosts is an estimate: they were too many to list
 	ByClass     [5]uint64
 	ByCause     [NumCauses]uint64
 	First, Last int64

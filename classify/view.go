@@ -12,10 +12,19 @@ type view struct {
 	cl  *assembler.End
 	sv  *assembler.End
 	rst *assembler.Reset // the RST that ended the connection, nil if none did
+
+	hangs bool // something asked was answered by where the capture ends
 }
 
 func newView(c *assembler.Conn, env Env) *view {
-	return &view{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
+	v := new(view)
+	v.look(c, env)
+	return v
+}
+
+// look makes v the view of c.
+func (v *view) look(c *assembler.Conn, env Env) {
+	*v = view{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
 }
 
 // decisive is the RST that ended the connection: the first that took effect,
@@ -101,7 +110,10 @@ func finished(c *assembler.Conn) bool {
 func (v *view) partial(p assembler.Partial) bool { return v.c.Partial&p != 0 }
 
 // after is the time (ns) that the capture goes on after t.
-func (v *view) after(t int64) int64 { return v.env.End - t }
+func (v *view) after(t int64) int64 {
+	v.hangs = true
+	return v.env.End - t
+}
 
 // sender and receiver of the decisive RST.
 func (v *view) sender() *assembler.End   { return v.c.End(v.rst.Side) }
@@ -177,7 +189,8 @@ func settle(t *assembler.Tries) int64 {
 // gaveUp reports whether the capture goes on so long after the last try that
 // the sender must have stopped.
 func (v *view) gaveUp(t *assembler.Tries) bool {
-	return !v.env.Truncated && v.after(t.Last.Time) > settle(t)
+	left := v.after(t.Last.Time)
+	return !v.env.Truncated && left > settle(t)
 }
 
 // tried is what remained unanswered: of two sides' tries the one repeated.
