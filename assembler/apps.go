@@ -2,53 +2,38 @@ package assembler
 
 import "hangup/capture"
 
-// apps holds the framing of the flows' ends that have any. 0 stands for
-// payload that was never fed, appOther for a stream of nothing we know,
-// which stays so; everything else is one more than a number in the pool.
-type apps struct{ pool pool[Framing] }
-
-const (
-	appNone  = 0
-	appOther = 1<<32 - 1
-)
-
-// otherFraming is what the commonest stream that is nothing we know ends as.
-func otherFraming() Framing { return Framing{proto: AppOther, flags: framingDeaf} }
-
-func (a *apps) get(n uint32) Framing {
-	switch n {
-	case appNone:
-		return Framing{}
-	case appOther:
-		return otherFraming()
-	}
-	return *a.pool.at(n - 1)
-}
-
-func (a *apps) release(n uint32) {
-	if n != appNone && n != appOther {
-		a.pool.release(n - 1)
-	}
-}
-
-// feed is End.feed for a segment that is next in order.
-func (t *Tracker) feed(e *flowEnd, p *capture.Packet) {
-	if e.app == appOther || t.batch == nil {
+// feed is End.feed for a segment that is next in order. Framings are kept
+// apart from the flows, and only of streams that may be of a protocol we
+// know: flowTail.app is one more than the number of one in Tracker.apps.
+func (t *Tracker) feed(f *flow, from Side, p *capture.Packet) {
+	x := &f.tail[from]
+	if x.app != 0 {
+		t.apps.at(x.app-1).Feed(t.batch.Payload(p), p.Len)
 		return
 	}
-	if e.app != appNone {
-		t.apps.pool.at(e.app-1).Feed(t.batch.Payload(p), p.Len)
-		return
-	}
-	var f Framing
-	f.Feed(t.batch.Payload(p), p.Len)
-	switch f {
+	var a Framing
+	a.Feed(t.batch.Payload(p), p.Len)
+	switch a {
 	case Framing{}:
 	case otherFraming():
-		e.app = appOther
+		f.ends[from] |= endDeaf
 	default:
-		i := t.apps.pool.take()
-		*t.apps.pool.at(i) = f
-		e.app = i + 1
+		i := t.apps.take()
+		*t.apps.at(i) = a
+		x.app = i + 1
 	}
+}
+
+// otherFraming is what the commonest stream of nothing we know ends as.
+func otherFraming() Framing { return Framing{proto: AppOther, flags: framingDeaf} }
+
+// framing is End.App of a flow.
+func (t *Tracker) framing(f *flow, s Side) Framing {
+	switch app := f.tail[s].app; {
+	case f.has(s, endDeaf):
+		return otherFraming()
+	case app != 0:
+		return *t.apps.at(app - 1)
+	}
+	return Framing{}
 }

@@ -13,7 +13,7 @@ type Beat struct {
 
 	base int64 // first interval of the current run
 	run  uint32
-	len  uint32 // payload since the latest pause
+	len  uint32 // payload since the latest pause, as far as it matters
 }
 
 // MinBeats is how many equal intervals in a row make a rhythm. Requests that
@@ -34,17 +34,17 @@ func (e *End) beat(at Stamp, n uint32) { e.Beat.take(e.LastData, at, n) }
 // take is [End.beat] for an end whose last payload came at last.
 func (b *Beat) take(last, at Stamp, n uint32) {
 	if !last.Seen() {
-		b.len = n
+		b.len = min(n, beatBytes+1)
 		return
 	}
 	gap := at.Time - last.Time
 	if gap < beatPause {
-		if b.len += n; b.len > beatBytes {
+		if b.len = min(b.len+n, beatBytes+1); b.busy() {
 			b.run, b.Gap = 0, 0
 		}
 		return
 	}
-	if b.len = n; n > beatBytes {
+	if b.len = min(n, beatBytes+1); b.busy() {
 		b.run, b.Gap = 0, 0
 		return
 	}
@@ -59,3 +59,7 @@ func (b *Beat) take(last, at Stamp, n uint32) {
 		b.Period, b.Count = gap, b.run
 	}
 }
+
+// busy reports whether too much came since the latest pause to be a beat, so
+// that nothing changes before the next one.
+func (b *Beat) busy() bool { return b.len > beatBytes }

@@ -7,7 +7,8 @@ import "hangup/capture"
 // tunnel's capture points rarely exceeds a few packets of one direction.
 const keptCopies = 4
 
-// Windows (ns) in which an equal packet is a copy and no retransmission.
+// Windows (ns), from its sender's latest packet, in which an equal packet is a
+// copy and no retransmission.
 const (
 	// copyElsewhere: seen at another place (interface, encapsulation, MAC,
 	// direction, hop count) with the same IP ID or timestamps.
@@ -20,19 +21,6 @@ const (
 	// mirrored ports show it.
 	copySamePlace = 100e6
 )
-
-// sighting is when a packet was seen, and what two captures of it share.
-type sighting struct {
-	sig  uint32 // everything a router or bridge leaves alone
-	when uint32 // time >> sightingTick: differences of up to 36 minutes
-}
-
-// sightingTick makes sighting.when count units of 1024 ns.
-const sightingTick = 10
-
-func sightingOf(p *capture.Packet) sighting {
-	return sighting{signature(p), uint32(p.Time >> sightingTick)}
-}
 
 // signature hashes what a router or bridge leaves alone.
 func signature(p *capture.Packet) uint32 {
@@ -66,7 +54,7 @@ func (pl place) has(ip capture.Traits) bool { return capture.Traits(pl)&ip != 0 
 
 // copyKey is a packet that was seen, and where.
 type copyKey struct {
-	sighting
+	sig   uint32
 	place place
 	link  uint32
 	ttl   uint8
@@ -78,7 +66,7 @@ func linkKey(link uint64) uint32 { return uint32(link) ^ uint32(link>>24) }
 // twice at a mirrored one, and remembers it if not.
 func (c *Conn) isCopy(from Side, p *capture.Packet) bool {
 	e, o := &c.Ends[from], &c.Ends[from.Peer()]
-	k := copyKey{sightingOf(p), placeOf(p), linkKey(p.Link), p.TTL}
+	k := copyKey{signature(p), placeOf(p), linkKey(p.Link), p.TTL}
 	if !e.news(o, p) {
 		for i := range e.copies {
 			if e.copies[i].sig == k.sig && e.copied(o, &e.copies[i], &k, p) {
@@ -113,8 +101,9 @@ func (e *End) remember(k copyKey, p *capture.Packet) {
 }
 
 // copied reports whether k, seen later than its like s, is the same packet.
+// The time between them is counted from e's latest packet, which is no later.
 func (e *End) copied(o *End, s, k *copyKey, p *capture.Packet) bool {
-	d := int64(int32(k.when-s.when)) << sightingTick
+	d := p.Time - e.Last.Time
 	if d < 0 {
 		d = -d // capture points deliver out of order
 	}

@@ -34,7 +34,7 @@ func (t *tuple) tag(seed uint64) uint32 {
 func (t *Tracker) find(p *capture.Packet, tag uint32) found {
 	pg := t.table.page(tag)
 	for i := tag & slotMask; ; i = (i + 1) & slotMask {
-		s := pg.slots[i]
+		s := *pg.at(i)
 		if s == 0 {
 			return found{}
 		}
@@ -53,7 +53,7 @@ func (t *Tracker) match(r ref, p *capture.Packet) (from Side, ok bool) {
 	case aLone:
 		return t.loneSide(t.lones.at(r.index()), p)
 	case aFlow:
-		return t.flows.at(r.index()).side(p)
+		return t.side(t.flows.at(r.index()), p)
 	}
 	key, fromA := tupleOf(p)
 	if fromA {
@@ -81,30 +81,68 @@ func (t *Tracker) locate(k *tuple, r ref) found {
 // blockSize is how many packets go through the passes of take together: so
 // many that the waits for memory overlap, so few that what was fetched is
 // still in the nearest cache when it is used.
-const blockSize = 128
+const blockSize = 64
 
 // block is what take knows of each packet of a block.
 type block struct {
-	tags [blockSize]uint32
-	sink uint64
+	tags  [blockSize]uint32
+	refs  [blockSize]ref
+	flows [blockSize]*flow // what refs name, if flows
+	sink  uint32           // what the passes have read, lest the reads be optimised away
 }
 
-// take takes up to blockSize packets.
+// take takes up to blockSize packets, in passes: each reads what the next one
+// needs, in loops so short that many waits for memory run side by side. Only
+// the last pass decides anything, and it relies on nothing that the others
+// found: a packet before it may have changed the table.
 func (t *Tracker) take(packets []capture.Packet) {
+	b := &t.block
 	for i := range packets {
-		p := &packets[i]
-		if p.Kind == capture.TCP || p.Kind == capture.ICMPError {
-			t.block.tags[i] = tagOf(p, t.seed)
+		b.tags[i] = tagOf(&packets[i], t.seed)
+	}
+	b.sink += t.table.touch(b.tags[:len(packets)])
+	for i := range packets {
+		r := t.table.guess(b.tags[i])
+		b.refs[i], b.flows[i] = r, nil
+		if r.kind() == aFlow {
+			b.flows[i] = t.flows.at(r.index())
 		}
 	}
+	b.sink += touchFlows(b.flows[:len(packets)]) + touchSent(b.flows[:len(packets)], packets)
 	for i := range packets {
 		p := &packets[i]
 		switch p.Kind {
 		case capture.TCP:
-			t.tcp(p, t.block.tags[i])
+			t.tcp(p, b.tags[i], b.refs[i])
 		case capture.ICMPError:
-			t.icmp(p, t.block.tags[i])
+			t.icmp(p, b.tags[i])
 		}
 		t.now = max(t.now, p.Time)
 	}
+}
+
+// touchFlows reads the flows' first cache lines.
+func touchFlows(flows []*flow) (sum uint32) {
+	for _, f := range flows {
+		if f != nil {
+			sum += f.client
+		}
+	}
+	return sum
+}
+
+// touchSent reads what the packets' senders have in the flows.
+func touchSent(flows []*flow, packets []capture.Packet) (sum uint32) {
+	for i, f := range flows {
+		if f == nil {
+			continue
+		}
+		from := Client
+		if packets[i].SrcPort == f.sport {
+			from = Server
+		}
+		x := &f.sent[from]
+		sum += x.packets + x.len
+	}
+	return sum
 }

@@ -1,6 +1,10 @@
 package assembler
 
-import "hangup/capture"
+import (
+	"encoding/binary"
+
+	"hangup/capture"
+)
 
 // A flow is a connection in which nothing unusual has happened: SYN, SYN-ACK
 // and ACK once each, payload in order, acknowledgments that follow it, at
@@ -10,145 +14,205 @@ import "hangup/capture"
 // whose update is a few comparisons and stores (plain.go).
 //
 // The first packet that is anything else turns the flow into the Conn that
-// the general code would have built (expand), and that takes over. So does
-// the end: a flow is reported as that Conn. What is plain is decided before
-// anything is changed, and where the general code's books would be harder to
-// keep than they are common, such a packet is not plain.
+// the general code would have built (flow_expand.go), and that takes over. At
+// the end, too, a flow is reported as that Conn. What is plain is decided
+// before anything is changed; where the general code's books would be harder
+// to keep here than they are common, a packet is simply not plain.
 //
-// Fields stand by who needs them, cache line by cache line; a packet touches
-// the first two lines, its sender's end, and one line of the other end.
+// What a packet costs is the cache lines that it touches, so fields stand by
+// who needs them: the first line for every packet, then two for each end,
+// needed for the packets that it sends. Arrays of two are indexed by Side.
 type flow struct {
-	client, server [16]byte
+	lastTime       int64
+	client, server uint32 // as in lone
 	cport, sport   uint16
 	bits           flowBits
-	nhistory       uint8
-	_              uint16
-	lastTime       int64
-	maxIdle        int64
-	id             uint64 // 0 marks a record not in use
+	idleBound      uint16 // maxIdle is not below it, in units of 1 << idleTick ns
+	sndNxt, sndUna [2]uint32
+	ackStep        [2]uint32
+	since          uint32 // SinceData of the end that did not send payload last; the other's is 0
+	highest        [2]uint16
+	highestAcked   [2]uint16
+	ends           [2]endBits
 
-	seen [2][keptCopies]sighting // of each end's latest packets, by End.Packets
+	sent [2]flowSent
+	tail [2]flowTail
 
-	end [2]flowEnd
-
+	id                           uint64
 	first, answered, established Stamp // SYN, SYN-ACK, ACK
 	maxIdleEnd                   Stamp
-	history                      [16]byte
+	maxIdle                      int64
+	nhistory                     uint8
+	history                      [15]byte
 }
 
-type flowBits uint8
+// idleTick makes flow.idleBound count units of about a millisecond.
+const idleTick = 20
+
+// flowSent follows what one end sends.
+type flowSent struct {
+	last       Stamp
+	signatures [keptCopies]uint32 // of its latest packets, by number
+	packets    uint32
+	where      uint32 // place, source MAC and TTL, mixed: the same for all its packets
+	rightEdge  uint32
+	windowAck  uint32
+	tsLast     uint32
+	rawWindow  uint16
+	topWindow  uint16 // the largest rawWindow but for that of the SYN
+	ipid       uint16
+	lastLen    uint16
+	ipidKind   IPIDKind
+	shift      uint8 // of its windows: WScale, if both offered it
+	letters    uint8 // zeekEnd.seen
+	_          uint8
+
+	lastData, lastNewAck Stamp
+	unacked              Stamp // Data.First
+	idle                 int64 // Data.Idle
+	seq, len             uint32
+}
+
+// flowTail is what of an end is rarely needed.
+type flowTail struct {
+	beat      Beat
+	zeekNext  uint32 // zeekStream.next as a sequence number (with endLags)
+	zeekTrim  uint32 // zeekStream.trim (with endEager)
+	gaps      uint32 // zeekEnd.gaps
+	app       uint32 // see feed
+	firstData Stamp
+
+	answered, fin Stamp // Data.Answered (with endSettled), FIN.First
+	finIdle       int64
+	link          uint64
+	place         place
+	isn, finAck   uint32
+	finLen        uint16
+	options       capture.Options
+	mss, window   uint16 // window of the SYN-ACK
+	wscale, ttl   uint8
+}
+
+type flowBits uint16
 
 const (
 	flowEstablished flowBits = 1 << iota // the handshake's ACK was seen
 	flowPureACK                          // ... without payload
 	flowServerLast                       // the latest packet is the server's
+	flowServerData                       // the latest payload is the server's
 	flowServerFIN                        // the server's FIN came first
 	flowCut                              // payload was cut off
 	flowHeir                             // Tracker.heirs has an entry
+	flowWide                             // IPv6: client is the number of the addresses
+	flowFull                             // history has hardly room left
+	flowLive                             // the record is in use
 )
 
-// flowEnd is what one end of a flow sent, and its peer acknowledged.
-type flowEnd struct {
-	where    uint64 // place, source MAC and TTL that its packets share, mixed
-	packets  uint32
-	sndNxt   uint32
-	sndUna   uint32
-	zeekNext uint32 // zeekStream.next, as a sequence number
-	zeekTrim uint32 // zeekStream.trim, likewise
-
-	rightEdge, windowAck, maxWindow uint32
-	tsLast                          uint32
-	sinceData                       uint32
-	highest, highestAcked           uint16
-	rawWindow                       uint16
-	ipid                            uint16
-	lastLen                         uint16
-	ipidKind                        IPIDKind
-	shift                           uint8 // of its windows: WScale, if both offered it
-	letters                         uint8 // zeekEnd.seen
-	bits                            endBits
-
-	last, lastData, firstUnacked Stamp // End.Last, LastData, Data.First
-	idle                         int64 // Data.Idle
-	seq, len                     uint32
-
-	lastNewAck Stamp
-	ackStep    uint32
-	gaps       uint32 // zeekEnd.gaps
-	app        uint32 // see apps
-	isn        uint32
-	beat       Beat
-
-	firstData, answered, fin Stamp // End.FirstData, Data.Answered, FIN.First
-	finIdle                  int64
-	link                     uint64
-	place                    place
-	finAck                   uint32
-	finLen                   uint16
-	options                  capture.Options
-	mss                      uint16
-	wscale, ttl              uint8
-}
-
-type endBits uint8
+type endBits uint16
 
 const (
 	endPending  endBits = 1 << iota // Data.Pending
+	endData                         // it sent payload
+	endDeaf                         // its payload is of no protocol we know
+	endBusy                         // Beat has nothing to learn before the next pause
 	endFIN                          // it sent FIN
 	endFINAcked                     // ... and the peer acknowledged it
+	endSettled                      // ... apart from its payload
 	endStamps                       // its packets bear timestamps
 	endIPv4ID                       // ... and an IP ID that counts
 	endSameID                       // End.sameID
 	endEdge                         // rightEdge and windowAck are valid
+	endLags                         // Zeek lacks payload: zeekNext is below dataEnd
+	endEager                        // Zeek has given up waiting for ACKs: zeekTrim is beyond sndUna
 )
 
-func (e *flowEnd) has(b endBits) bool { return e.bits&b != 0 }
+func (f *flow) has(s Side, b endBits) bool { return f.ends[s]&b != 0 }
 
 // side tells who of f sent p; ok is false if p is not of f's tuple.
-func (f *flow) side(p *capture.Packet) (from Side, ok bool) {
-	if p.SrcPort == f.cport && p.DstPort == f.sport && p.Src == f.client && p.Dst == f.server {
+func (t *Tracker) side(f *flow, p *capture.Packet) (from Side, ok bool) {
+	if f.bits&(flowLive|flowWide) != flowLive {
+		return t.wideSide(f, p)
+	}
+	src, dst := binary.LittleEndian.Uint64(p.Src[8:]), binary.LittleEndian.Uint64(p.Dst[8:])
+	client, server := uint64(f.client)<<32|0xffff0000, uint64(f.server)<<32|0xffff0000
+	if binary.LittleEndian.Uint64(p.Src[:8])|binary.LittleEndian.Uint64(p.Dst[:8]) != 0 {
+		return 0, false
+	}
+	if src == client && dst == server && p.SrcPort == f.cport && p.DstPort == f.sport {
 		return Client, true
 	}
-	return Server, p.SrcPort == f.sport && p.DstPort == f.cport && p.Src == f.server && p.Dst == f.client
+	return Server, src == server && dst == client && p.SrcPort == f.sport && p.DstPort == f.cport
+}
+
+func (t *Tracker) wideSide(f *flow, p *capture.Packet) (from Side, ok bool) {
+	if f.bits&flowLive == 0 {
+		return 0, false
+	}
+	w := t.wide.at(f.client)
+	if p.SrcPort == f.cport && p.DstPort == f.sport && p.Src == w.client && p.Dst == w.server {
+		return Client, true
+	}
+	return Server, p.SrcPort == f.sport && p.DstPort == f.cport && p.Src == w.server && p.Dst == w.client
 }
 
 // over is Conn.over.
-func (f *flow) over() bool { return f.end[0].bits&f.end[1].bits&endFINAcked != 0 }
+func (f *flow) over() bool { return f.ends[0]&f.ends[1]&endFINAcked != 0 }
 
 // state is the state of an end (transitions has the reasons).
 func (f *flow) state(s Side) State {
-	e, o := &f.end[s], &f.end[s.Peer()]
+	fin, acked, peerAcked := f.has(s, endFIN), f.has(s, endFINAcked), f.has(s.Peer(), endFINAcked)
 	first := f.bits&flowServerFIN != 0 == (s == Server) // of two FINs
 	switch {
 	case f.bits&flowEstablished == 0 && s == Client:
 		return SynSent
 	case f.bits&flowEstablished == 0:
 		return SynReceived
-	case !e.has(endFIN) && o.has(endFINAcked):
+	case !fin && peerAcked:
 		return CloseWait
-	case !e.has(endFIN):
+	case !fin:
 		return Established
-	case !first && e.has(endFINAcked):
+	case !first && acked:
 		return Closed
 	case !first:
 		return LastAck
-	case o.has(endFINAcked):
+	case peerAcked:
 		return TimeWait
-	case e.has(endFINAcked):
+	case acked:
 		return FinWait2
 	}
 	return FinWait1
 }
 
 // dataEnd is End.dataEnd.
-func (e *flowEnd) dataEnd() uint32 {
-	if e.has(endFIN) {
-		return e.sndNxt - 1
+func (f *flow) dataEnd(s Side) uint32 {
+	if f.has(s, endFIN) {
+		return f.sndNxt[s] - 1
 	}
-	return e.sndNxt
+	return f.sndNxt[s]
 }
 
-// with mixes what of a packet's origin must not change in a flow.
-func (pl place) with(link uint64, ttl uint8) uint64 {
-	return uint64(pl) ^ (link<<8|uint64(ttl))*0x9e3779b97f4a7c15
+// delivered and trimmed are zeekStream.next and trim as sequence numbers.
+func (f *flow) delivered(s Side) uint32 {
+	if f.has(s, endLags) {
+		return f.tail[s].zeekNext
+	}
+	return f.dataEnd(s)
+}
+
+func (f *flow) trimmed(s Side) uint32 {
+	switch {
+	case f.has(s, endEager):
+		return f.tail[s].zeekTrim
+	case f.has(s, endFINAcked):
+		return f.sndUna[s] - 1
+	case f.sndUna[s] == f.tail[s].isn:
+		return f.sndUna[s] + 1
+	}
+	return f.sndUna[s]
+}
+
+// with mixes what of a packet's origin does not change within a flow.
+func (pl place) with(link uint64, ttl uint8) uint32 {
+	h := uint64(pl)*0x9e3779b97f4a7c15 ^ (link<<8|uint64(ttl))*0xd6e8feb86659fd93
+	return uint32(h >> 32)
 }

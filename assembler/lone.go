@@ -10,7 +10,7 @@ import (
 // cache line: a flood or a scan leaves millions of them. Whatever follows
 // the SYN turns it into a flow or a Conn.
 type lone struct {
-	ref    capture.Ref
+	ref    capture.Ref // 0 marks a record not in use
 	time   int64
 	link   uint64 // source MAC in the lower 48 bits, the ID's lower 16 above
 	idHigh uint32
@@ -91,13 +91,13 @@ func isMapped(a *[16]byte) bool {
 
 func (l *lone) id() uint64 { return l.link>>48 | uint64(l.idHigh)<<16 }
 
-// addrs are the addresses of l's client and server.
-func (t *Tracker) addrs(l *lone) (client, server [16]byte) {
-	if l.wscale&loneWide != 0 {
-		w := t.wide.at(l.client)
+// addrs are the addresses that a lone or a flow keeps.
+func (t *Tracker) addrs(client, server uint32, isWide bool) (c, s [16]byte) {
+	if isWide {
+		w := t.wide.at(client)
 		return w.client, w.server
 	}
-	return mapped(l.client), mapped(l.server)
+	return mapped(client), mapped(server)
 }
 
 func mapped(v4 uint32) (a [16]byte) {
@@ -108,21 +108,11 @@ func mapped(v4 uint32) (a [16]byte) {
 
 // loneSide tells who of l sent p; ok is false if p is not of l's tuple.
 func (t *Tracker) loneSide(l *lone, p *capture.Packet) (from Side, ok bool) {
-	switch {
-	case p.SrcPort == l.sport && p.DstPort == l.cport:
-		c, s := t.addrs(l)
-		if p.Src == s && p.Dst == c {
-			return Server, true
-		}
-		fallthrough // both ports may be the same
-	case p.SrcPort == l.cport && p.DstPort == l.sport:
-		if p.SrcPort != l.cport || p.DstPort != l.sport {
-			return 0, false
-		}
-		c, s := t.addrs(l)
-		return Client, p.Src == c && p.Dst == s
+	c, s := t.addrs(l.client, l.server, l.wscale&loneWide != 0)
+	if p.SrcPort == l.cport && p.DstPort == l.sport && p.Src == c && p.Dst == s {
+		return Client, true
 	}
-	return 0, false
+	return Server, p.SrcPort == l.sport && p.DstPort == l.cport && p.Src == s && p.Dst == c
 }
 
 // freeLone gives l's memory back.
@@ -130,6 +120,7 @@ func (t *Tracker) freeLone(i uint32) {
 	if l := t.lones.at(i); l.wscale&loneWide != 0 {
 		t.wide.release(l.client)
 	}
+	t.lones.at(i).ref = 0
 	t.lones.release(i)
 }
 
@@ -150,7 +141,7 @@ func (t *Tracker) expandLone(l *lone, c *Conn) {
 	c.zeek.history[0], c.zeek.n = 'S', 1
 
 	e, o := &c.Ends[Client], &c.Ends[Server]
-	e.Addr, o.Addr = t.addrs(l)
+	e.Addr, o.Addr = t.addrs(l.client, l.server, l.wscale&loneWide != 0)
 	e.Port, o.Port = l.cport, l.sport
 	c.setKey()
 	e.State = SynSent
@@ -170,7 +161,7 @@ func (t *Tracker) expandLone(l *lone, c *Conn) {
 	if l.options&capture.OptTimestamps != 0 {
 		e.TSLast, e.TSLastTime, e.TSCount = l.tsval, l.time, 1
 	}
-	e.copies[0] = copyKey{sighting{l.sig, uint32(l.time >> sightingTick)}, pl, linkKey(e.Link), l.ttl}
+	e.copies[0] = copyKey{l.sig, pl, linkKey(e.Link), l.ttl}
 	e.ncopies = 1
 	e.zeek.syn(l.seq)
 	e.zeek.state, e.zeek.orig = zeekSYNSent, true

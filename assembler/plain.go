@@ -6,113 +6,128 @@ import "hangup/capture"
 // it changes nothing and returns false. Each step is the general code's of
 // the same name with all that cannot happen here left out.
 func (t *Tracker) accept(f *flow, from Side, p *capture.Packet) bool {
-	e, o := &f.end[from], &f.end[from.Peer()]
-	s := sightingOf(p)
-	if !f.expects(e, o, p) || f.unsure(e, o, p) && !f.allows(from, p, s.sig) {
+	sig := signature(p)
+	if !f.expects(from, p) || f.unsure(from, p) && !f.allows(from, p, sig) {
 		return false
 	}
 	at := Stamp{p.Ref, p.Time}
 	idle := p.Time - f.lastTime
-	if idle > f.maxIdle {
-		f.maxIdle, f.maxIdleEnd = idle, at
+	if idle>>idleTick >= int64(f.idleBound) {
+		f.idled(at, idle)
 	}
-	f.seen[from][e.packets%keptCopies] = s
-	e.packets++
-	e.last, f.lastTime = at, p.Time
+	x := &f.sent[from]
+	x.signatures[x.packets%keptCopies] = sig
+	x.packets++
+	x.last, f.lastTime = at, p.Time
 	f.bits = f.bits&^flowServerLast | flowServerLast*flowBits(from)
 
-	f.letter(e, from, p)
-	if p.Ack != o.sndUna {
-		f.acknowledge(e, o, from, p, at)
+	f.letter(from, p)
+	if p.Ack != f.sndUna[from.Peer()] {
+		f.acknowledge(from, p, at)
 	}
 	if p.Len > 0 {
-		f.payload(e, o, p, at, idle)
-		t.feed(e, p)
+		f.payload(from, p, at, idle)
+		if !f.has(from, endDeaf) {
+			t.feed(f, from, p)
+		}
 	}
 	if p.Flags.Has(capture.FIN) {
-		f.fin(e, o, from, p, at, idle)
+		f.fin(from, p, at, idle)
 	}
-	e.window(p)
-	e.fingerprint(p)
+	f.window(from, p)
+	f.fingerprint(from, p)
 	return true
 }
 
-// expects reports whether p is the segment that e sends next when all goes
+const (
+	flowBytes   = 1 << 30         // sequence space of one end beyond which numbers might wrap
+	flowPackets = flowBytes >> 16 // packets that certainly need less
+	flowHeld    = zeekExcessive / 2
+)
+
+// expects reports whether p is the segment that from sends next when all goes
 // well, as far as one look tells.
-func (f *flow) expects(e, o *flowEnd, p *capture.Packet) bool {
+func (f *flow) expects(from Side, p *capture.Packet) bool {
+	x, peer := &f.sent[from], from.Peer()
 	return p.Flags&(capture.SYN|capture.RST|capture.ACK) == capture.ACK &&
-		p.Seq == e.sndNxt &&
-		p.Ack-o.sndUna <= o.sndNxt-o.sndUna &&
+		p.Seq == f.sndNxt[from] &&
+		p.Ack-f.sndUna[peer] <= f.sndNxt[peer]-f.sndUna[peer] &&
 		p.Window != 0 &&
-		p.Len <= 1<<16-1 &&
+		p.Len < 1<<16 &&
 		p.Time >= f.lastTime &&
-		placeOf(p).with(p.Link, p.TTL) == e.where &&
+		placeOf(p).with(p.Link, p.TTL) == x.where &&
 		p.Options&oddOptions == 0 &&
-		p.Options&capture.OptTimestamps != 0 == e.has(endStamps) &&
+		p.Options&capture.OptTimestamps != 0 == f.has(from, endStamps) &&
 		p.Traits&capture.HeaderCut == 0
 }
 
-const (
-	flowBytes = 1 << 30 // payload of one end beyond which numbers might wrap
-	flowHeld  = zeekExcessive / 2
-)
-
 // unsure reports whether p takes the second look of allows.
-func (f *flow) unsure(e, o *flowEnd, p *capture.Packet) bool {
+func (f *flow) unsure(from Side, p *capture.Packet) bool {
 	switch {
-	case f.bits&flowEstablished == 0, (e.bits|o.bits)&endFIN != 0, p.Flags.Has(capture.FIN),
-		int(f.nhistory) > len(f.history)-2, p.Ack == 0:
+	case f.bits&(flowEstablished|flowFull) != flowEstablished, (f.ends[0]|f.ends[1])&endFIN != 0,
+		p.Flags.Has(capture.FIN), p.Ack == 0, f.sent[from].packets >= flowPackets:
 		return true
 	case p.Len == 0:
-		return p.Ack == o.sndUna
+		return p.Ack == f.sndUna[from.Peer()]
 	}
-	return p.CapLen >= p.Len && p.Seq != e.zeekNext || p.Seq-e.zeekTrim > flowHeld || p.Seq-e.isn > flowBytes
+	return p.CapLen >= p.Len && f.has(from, endLags) || p.Seq-f.sndUna[from] > flowHeld
 }
 
 // allows takes the second look: p is as expected, but of a kind that not
 // always leaves the flow plain.
 func (f *flow) allows(from Side, p *capture.Packet, sig uint32) bool {
-	e, o := &f.end[from], &f.end[from.Peer()]
-	fin, fresh := p.Flags.Has(capture.FIN), p.Ack != o.sndUna
+	peer := from.Peer()
+	fin, fresh := p.Flags.Has(capture.FIN), p.Ack != f.sndUna[peer]
+	whole := p.CapLen >= p.Len
 	switch {
-	case int(f.nhistory) > len(f.history)-2, p.Ack == 0, p.Seq-e.zeekTrim > flowHeld, p.Seq-e.isn > flowBytes:
+	case f.bits&flowFull != 0, p.Ack == 0, p.Seq-f.sndUna[from] > flowHeld,
+		f.sent[from].packets >= flowPackets && p.Seq-f.tail[from].isn > flowBytes:
 		return false
-	case p.Len > 0 && p.CapLen >= p.Len && p.Seq != e.zeekNext:
-		return false // beyond a hole of Zeek's, which saw cut payload before
+	case p.Len > 0 && whole && f.has(from, endLags):
+		return false // beyond a hole of Zeek's, which takes no notice of cut payload
 	case f.bits&flowEstablished == 0:
 		return from == Client && fresh && !fin
-	case e.has(endFIN):
+	case f.has(from, endFIN):
 		// It may acknowledge no more than the peer's FIN.
-		return p.Len == 0 && !fin && !f.over() && (!o.has(endFIN) || p.Time < f.removal()) &&
-			(fresh && o.has(endFIN) && p.Ack == o.sndNxt && e.finAck == p.Ack-1 || !fresh && f.repeats(from, p, sig))
-	case o.has(endFIN) && (p.Len > 0 || fin && p.Ack != o.sndNxt):
+		return p.Len == 0 && !fin && !f.over() && (!f.has(peer, endFIN) || p.Time < f.removal()) &&
+			(fresh && f.has(peer, endFIN) && p.Ack == f.sndNxt[peer] && f.tail[from].finAck == p.Ack-1 ||
+				!fresh && f.reopens(from, p, sig))
+	case f.has(peer, endFIN) && (p.Len > 0 || fin && p.Ack != f.sndNxt[peer]):
 		return false // late payload; FINs that cross
 	case fin:
 		// Zeek closes at once if nothing is undelivered or unacknowledged.
-		return p.CapLen >= p.Len && p.Seq == e.zeekNext && seqLEQ(o.zeekNext, p.Ack)
+		return whole && !f.has(from, endLags) && seqLEQ(f.delivered(peer), p.Ack)
 	case p.Len == 0 && !fresh:
-		return f.repeats(from, p, sig)
+		return f.reopens(from, p, sig)
 	}
 	return true
 }
 
-// repeats reports whether p, which carries nothing new, is merely a new
+// reopens reports whether p, which carries nothing new, is merely a new
 // window: no duplicate ACK, and not the same packet again.
-func (f *flow) repeats(from Side, p *capture.Packet, sig uint32) bool {
-	e, o := &f.end[from], &f.end[from.Peer()]
-	if o.sndUna != o.sndNxt && p.Window == e.rawWindow {
+func (f *flow) reopens(from Side, p *capture.Packet, sig uint32) bool {
+	x, peer := &f.sent[from], from.Peer()
+	if f.sndUna[peer] != f.sndNxt[peer] && p.Window == x.rawWindow {
 		return false
 	}
-	for _, s := range f.seen[from] {
-		if s.sig == sig {
+	for _, s := range x.signatures {
+		if s == sig {
 			return false
 		}
 	}
 	return true
 }
 
+// idled is Conn.idle for a silence that may be the longest.
+func (f *flow) idled(at Stamp, idle int64) {
+	if idle > f.maxIdle {
+		f.maxIdle, f.maxIdleEnd = idle, at
+		f.idleBound = uint16(min(idle>>idleTick, 1<<16-1))
+	}
+}
+
 // letter is zeekConn.flags.
-func (f *flow) letter(e *flowEnd, from Side, p *capture.Packet) {
+func (f *flow) letter(from Side, p *capture.Packet) {
 	bit, letter := zeekSeenACK, byte('A')
 	switch {
 	case p.Flags.Has(capture.FIN):
@@ -120,20 +135,24 @@ func (f *flow) letter(e *flowEnd, from Side, p *capture.Packet) {
 	case p.Len > 0:
 		bit, letter = zeekSeenData, 'D'
 	}
-	if e.letters&bit == 0 {
-		e.letters |= bit
+	if x := &f.sent[from]; x.letters&bit == 0 {
+		x.letters |= bit
 		f.add(letter, from)
 	}
 }
 
 func (f *flow) add(letter byte, from Side) {
 	f.history[f.nhistory] = letter | 0x20*byte(from)
-	f.nhistory++
+	if f.nhistory++; int(f.nhistory) > len(f.history)-2 {
+		f.bits |= flowFull // one packet may add two letters
+	}
 }
 
 // acknowledge is Conn.ack and what it calls, for an acknowledgment of
-// something new; and Zeek's takeACK and deliverTo.
-func (f *flow) acknowledge(e, o *flowEnd, from Side, p *capture.Packet, at Stamp) {
+// something new.
+func (f *flow) acknowledge(from Side, p *capture.Packet, at Stamp) {
+	peer := from.Peer()
+	x, y := &f.sent[from], &f.sent[peer]
 	if f.bits&flowEstablished == 0 {
 		f.bits |= flowEstablished
 		if p.Len == 0 {
@@ -141,107 +160,158 @@ func (f *flow) acknowledge(e, o *flowEnd, from Side, p *capture.Packet, at Stamp
 		}
 		f.established = at
 	} else {
-		e.ackStep = p.Ack - o.sndUna
+		f.ackStep[from] = p.Ack - f.sndUna[peer]
 	}
-	e.lastNewAck = at
-	if p.Ack == o.sndNxt {
-		o.highestAcked = o.highest
-	}
-	end := o.dataEnd()
-	if o.has(endPending) {
-		if seqLT(p.Ack, end) {
-			o.firstUnacked, o.idle, o.seq, o.len = o.lastData, 0, p.Ack, end-p.Ack
-		} else {
-			o.bits &^= endPending
-			o.answered = at
+	if p.Ack == f.sndNxt[peer] {
+		f.highestAcked[peer] = f.highest[peer]
+		if f.has(peer, endFIN) {
+			f.closeAcked(peer)
 		}
 	}
-	o.sndUna = p.Ack
-	delivered := p.Ack
-	if o.has(endFIN) && p.Ack == o.sndNxt {
-		o.bits |= endFINAcked
-		delivered = end
+	x.lastNewAck = at
+	f.sndUna[peer] = p.Ack
+	end := f.dataEnd(peer)
+	if f.has(peer, endPending) {
+		if seqLT(p.Ack, end) {
+			y.unacked, y.idle, y.seq, y.len = y.lastData, 0, p.Ack, end-p.Ack
+		} else {
+			f.ends[peer] &^= endPending // and lastNewAck is Data.Answered
+		}
 	}
-	if !seqLT(o.zeekTrim, delivered) {
-		return
+	if f.has(peer, endLags|endEager) {
+		f.deliver(peer, p.Ack, end)
 	}
-	o.zeekTrim = delivered
-	if seqLT(o.zeekNext, delivered) {
-		o.zeekNext = delivered
-		f.gap(o, from.Peer())
+}
+
+// closeAcked notes that all that s has sent, its FIN included, is now
+// acknowledged. Its payload may have been before.
+func (f *flow) closeAcked(s Side) {
+	if f.ends[s]&(endData|endPending) == endData {
+		f.tail[s].answered = f.sent[s.Peer()].lastNewAck
+		f.ends[s] |= endSettled
+	}
+	f.ends[s] |= endFINAcked
+}
+
+// deliver is zeekConn.deliverTo, for an acknowledgment of what s sent, where
+// Zeek's view of it is not simply what was sent and what acknowledged.
+func (f *flow) deliver(s Side, ack, end uint32) {
+	x := &f.tail[s]
+	if seqLT(end, ack) {
+		ack = end
+	}
+	if f.has(s, endEager) {
+		if !seqLT(x.zeekTrim, ack) {
+			return
+		}
+		f.ends[s] &^= endEager
+	}
+	if f.has(s, endLags) && seqLT(x.zeekNext, ack) {
+		x.zeekNext = ack
+		f.gap(x, s)
+	}
+	if f.has(s, endLags) && x.zeekNext == end {
+		f.ends[s] &^= endLags
 	}
 }
 
 // gap is zeekConn.scaled of the letter G.
-func (f *flow) gap(o *flowEnd, side Side) {
-	o.gaps++
-	n := o.gaps
+func (f *flow) gap(x *flowTail, s Side) {
+	x.gaps++
+	n := x.gaps
 	for n >= 10 && n%10 == 0 {
 		n /= 10
 	}
 	if n == 1 {
-		f.add('G', side)
+		f.add('G', s)
 	}
 }
 
 // payload is End.place and Conn.payload; and zeekEnd.data.
-func (f *flow) payload(e, o *flowEnd, p *capture.Packet, at Stamp, idle int64) {
-	e.sndNxt += p.Len
-	e.highest = max(e.highest, uint16(p.Len))
-	if !e.has(endPending) {
-		e.bits |= endPending
-		e.firstUnacked, e.idle, e.seq, e.len = at, idle, p.Seq, p.Len
+func (f *flow) payload(from Side, p *capture.Packet, at Stamp, idle int64) {
+	x := &f.sent[from]
+	if f.ends[from]&(endData|endBusy) != endData|endBusy || p.Len <= beatBytes && at.Time-x.lastData.Time >= beatPause {
+		f.beat(from, p, at)
 	}
-	e.beat.take(e.lastData, at, p.Len)
-	if !e.firstData.Seen() {
-		e.firstData = at
+	f.sndNxt[from] += p.Len
+	f.highest[from] = max(f.highest[from], uint16(p.Len))
+	if !f.has(from, endPending) {
+		f.ends[from] |= endPending
+		x.unacked, x.idle, x.seq, x.len = at, idle, p.Seq, p.Len
 	}
-	e.lastData = at
-	e.sinceData = 0
-	o.sinceData += p.Len
+	x.lastData = at
+	if last := f.bits&flowServerData != 0; last != (from == Server) {
+		f.since = 0
+		f.bits ^= flowServerData
+	}
+	f.since += p.Len
 	if p.CapLen < p.Len {
-		if p.Has(capture.SnapCut) {
-			f.bits |= flowCut
-		}
-		return
+		f.cut(from, p)
+	} else if f.sndNxt[from]-f.sndUna[from] > zeekInitialWindow && f.sndUna[from] == f.tail[from].isn+1 {
+		f.tail[from].zeekTrim = f.sndNxt[from]
+		f.ends[from] |= endEager
 	}
-	e.zeekNext = e.sndNxt
-	if e.sndUna == e.isn+1 && e.sndNxt-e.sndUna > zeekInitialWindow {
-		e.zeekTrim = e.zeekNext
+}
+
+// beat is what payload rarely has to do: to note the first, and to feel the
+// rhythm after a pause.
+func (f *flow) beat(from Side, p *capture.Packet, at Stamp) {
+	x := &f.tail[from]
+	if !f.has(from, endData) {
+		f.ends[from] |= endData
+		x.firstData = at
+	}
+	x.beat.take(f.sent[from].lastData, at, p.Len)
+	f.ends[from] &^= endBusy
+	if x.beat.busy() {
+		f.ends[from] |= endBusy
+	}
+}
+
+// cut notes payload that Zeek does not see.
+func (f *flow) cut(from Side, p *capture.Packet) {
+	if p.Has(capture.SnapCut) {
+		f.bits |= flowCut
+	}
+	if !f.has(from, endLags) {
+		f.ends[from] |= endLags
+		f.tail[from].zeekNext = p.Seq
 	}
 }
 
 // fin is Conn.fin.
-func (f *flow) fin(e, o *flowEnd, from Side, p *capture.Packet, at Stamp, idle int64) {
-	if from == Server && !o.has(endFIN) {
+func (f *flow) fin(from Side, p *capture.Packet, at Stamp, idle int64) {
+	if from == Server && !f.has(Client, endFIN) {
 		f.bits |= flowServerFIN
 	}
-	e.sndNxt++
-	e.bits |= endFIN
-	e.fin, e.finIdle, e.finLen, e.finAck = at, idle, uint16(p.Len), p.Ack
+	f.sndNxt[from]++
+	f.ends[from] |= endFIN
+	x := &f.tail[from]
+	x.fin, x.finIdle, x.finLen, x.finAck = at, idle, uint16(p.Len), p.Ack
 }
 
 // window is Conn.window.
-func (e *flowEnd) window(p *capture.Packet) {
-	w := uint32(p.Window) << e.shift
-	e.rawWindow = p.Window
-	e.maxWindow = max(e.maxWindow, w)
-	if edge := p.Ack + w; !e.has(endEdge) || seqLT(e.rightEdge, edge) {
-		e.rightEdge, e.windowAck = edge, p.Ack
-		e.bits |= endEdge
+func (f *flow) window(from Side, p *capture.Packet) {
+	x := &f.sent[from]
+	x.rawWindow = p.Window
+	x.topWindow = max(x.topWindow, p.Window)
+	if edge := p.Ack + uint32(p.Window)<<x.shift; !f.has(from, endEdge) || seqLT(x.rightEdge, edge) {
+		x.rightEdge, x.windowAck = edge, p.Ack
+		f.ends[from] |= endEdge
 	}
 }
 
 // fingerprint is Conn.fingerprint, and End.remember's part of it.
-func (e *flowEnd) fingerprint(p *capture.Packet) {
-	if e.has(endIPv4ID) {
-		e.bits &^= endSameID
-		if p.IPID == e.ipid {
-			e.bits |= endSameID
+func (f *flow) fingerprint(from Side, p *capture.Packet) {
+	x := &f.sent[from]
+	if f.has(from, endIPv4ID) {
+		f.ends[from] &^= endSameID
+		if p.IPID == x.ipid {
+			f.ends[from] |= endSameID
 		}
-		e.ipidKind = e.ipidKind.next(p.IPID, e.ipid)
-		e.ipid = p.IPID
+		x.ipidKind = x.ipidKind.next(p.IPID, x.ipid)
+		x.ipid = p.IPID
 	}
-	e.tsLast = p.TSVal
-	e.lastLen = uint16(p.Len)
+	x.tsLast = p.TSVal
+	x.lastLen = uint16(p.Len)
 }

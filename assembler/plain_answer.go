@@ -15,54 +15,56 @@ func (t *Tracker) answer(at found, p *capture.Packet) bool {
 	}
 	n := t.flows.take()
 	f := t.flows.at(n)
+	idle := p.Time - l.time
 	*f = flow{
-		cport: l.cport, sport: l.sport, lastTime: p.Time, maxIdle: p.Time - l.time, id: l.id(), bits: flowServerLast,
+		lastTime: p.Time, client: l.client, server: l.server, cport: l.cport, sport: l.sport, bits: flowLive | flowServerLast, id: l.id(),
 		first: Stamp{l.ref, l.time}, answered: Stamp{p.Ref, p.Time},
-		history: [16]byte{'S', 'h'}, nhistory: 2,
+		history: [...]byte{0: 'S', 1: 'h', 14: 0}, nhistory: 2,
 	}
-	f.client, f.server = t.addrs(l)
-	if f.maxIdle > 0 {
-		f.maxIdleEnd = f.answered
+	f.idled(f.answered, idle)
+	f.tail[Client] = flowTail{
+		link: l.link & (1<<48 - 1), place: t.places.list[l.place], isn: l.seq, options: l.options,
+		mss: l.mss, wscale: l.wscale &^ (loneWide | loneHeir), ttl: l.ttl,
 	}
-	e := &f.end[Client]
-	e.link, e.place, e.ttl = l.link&(1<<48-1), t.places.list[l.place], l.ttl
-	e.begin(l.seq, l.options, l.wscale&^(loneWide|loneHeir), l.mss, l.ipid, l.tsval)
-	e.last, e.sndUna = f.first, l.seq+1
-	f.seen[Client][0] = sighting{l.sig, uint32(l.time >> sightingTick)}
-
-	e = &f.end[Server]
-	e.link, e.place, e.ttl = p.Link, placeOf(p), p.TTL
-	e.begin(p.Seq, p.Options, min(p.WScale, 14), p.MSS, p.IPID, p.TSVal)
-	e.last, e.lastNewAck = f.answered, f.answered
-	e.rawWindow, e.maxWindow = p.Window, uint32(p.Window)
-	f.seen[Server][0] = sightingOf(p)
-	if f.end[Client].options&e.options&capture.OptWScale != 0 {
-		f.end[Client].shift, e.shift = f.end[Client].wscale, e.wscale
+	f.tail[Server] = flowTail{
+		link: p.Link, place: placeOf(p), isn: p.Seq, options: p.Options,
+		mss: p.MSS, window: p.Window, wscale: min(p.WScale, 14), ttl: p.TTL,
+	}
+	f.begin(Client, f.first, l.sig, l.ipid, l.tsval)
+	f.begin(Server, f.answered, signature(p), p.IPID, p.TSVal)
+	f.sndUna[Client]++
+	f.sent[Server].lastNewAck = f.answered
+	f.sent[Server].rawWindow = p.Window
+	if l.options&p.Options&capture.OptWScale != 0 {
+		f.sent[Client].shift, f.sent[Server].shift = f.tail[Client].wscale, f.tail[Server].wscale
 	}
 	if l.wscale&loneHeir != 0 {
 		f.bits |= flowHeir
 	}
-	t.freeLone(i)
+	if l.wscale&loneWide != 0 {
+		f.bits |= flowWide // whose record is now the flow's
+	}
+	t.lones.release(i)
+	l.ref = 0
 	r := makeRef(aFlow, n)
 	at.set(r)
 	t.accepted(r, f, Server, p)
 	return true
 }
 
-// begin gives e what its SYN or SYN-ACK says. Its link, place and ttl are set.
-func (e *flowEnd) begin(isn uint32, options capture.Options, wscale uint8, mss, ipid uint16, tsval uint32) {
-	e.packets = 1
-	e.isn, e.sndUna, e.sndNxt = isn, isn, isn+1
-	e.zeekNext, e.zeekTrim = isn+1, isn+1
-	e.letters = zeekSeenSYN
-	e.options, e.wscale, e.mss = options, wscale, mss
-	e.where = e.place.with(e.link, e.ttl)
-	if e.place.has(capture.HasIPID) && !e.place.has(capture.IPv6) {
-		e.bits |= endIPv4ID
-		e.ipid, e.ipidKind = ipid, IPIDUnknown.next(ipid, 0)
+// begin gives an end what its SYN or SYN-ACK says.
+func (f *flow) begin(s Side, at Stamp, sig uint32, ipid uint16, tsval uint32) {
+	x, tail := &f.sent[s], &f.tail[s]
+	f.sndUna[s], f.sndNxt[s] = tail.isn, tail.isn+1
+	x.last, x.packets, x.signatures[0] = at, 1, sig
+	x.letters = zeekSeenSYN
+	x.where = tail.place.with(tail.link, tail.ttl)
+	if tail.place.has(capture.HasIPID) && !tail.place.has(capture.IPv6) {
+		f.ends[s] |= endIPv4ID
+		x.ipid, x.ipidKind = ipid, IPIDUnknown.next(ipid, 0)
 	}
-	if options&capture.OptTimestamps != 0 {
-		e.bits |= endStamps
-		e.tsLast = tsval
+	if tail.options&capture.OptTimestamps != 0 {
+		f.ends[s] |= endStamps
+		x.tsLast = tsval
 	}
 }

@@ -3,6 +3,7 @@ package assembler
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 
 	"hangup/capture"
 )
@@ -94,9 +95,33 @@ type slotPage struct {
 	depth uint8 // all tags in it agree in so many upper bits
 }
 
+// at returns slot i; as to why so, see pool.at.
+func (pg *slotPage) at(i uint32) *slot {
+	return (*slot)(unsafe.Add(unsafe.Pointer(pg), uintptr(i&slotMask)*unsafe.Sizeof(slot(0))))
+}
+
 func newTable() *table { return &table{dir: []*slotPage{new(slotPage)}} }
 
 func (tb *table) page(tag uint32) *slotPage { return tb.dir[tag>>(32-tb.depth)] }
+
+// touch reads the slots where the searches for tags begin.
+func (tb *table) touch(tags []uint32) (sum uint32) {
+	dir, shift := tb.dir, 32-tb.depth
+	for _, tag := range tags {
+		sum += uint32(*dir[tag>>shift].at(tag))
+	}
+	return sum
+}
+
+// guess returns the first record with the tag, nearly always the right one.
+func (tb *table) guess(tag uint32) ref {
+	pg := tb.page(tag)
+	for i := tag; ; i++ {
+		if s := *pg.at(i); s == 0 || s.tag() == tag {
+			return s.ref()
+		}
+	}
+}
 
 // add enters a record whose tuple is not in the table yet.
 func (tb *table) add(tag uint32, r ref) {
@@ -146,22 +171,6 @@ func (tb *table) split(tag uint32) {
 	first := int(tag>>(32-old.depth)|1) * span
 	for i := range span {
 		tb.dir[first+i] = upper
-	}
-}
-
-// each calls f for every record in the table.
-func (tb *table) each(f func(ref)) {
-	var last *slotPage
-	for _, pg := range tb.dir {
-		if pg == last {
-			continue // stands in several entries, which are neighbours
-		}
-		last = pg
-		for _, s := range &pg.slots {
-			if s != 0 {
-				f(s.ref())
-			}
-		}
 	}
 }
 

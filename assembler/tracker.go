@@ -38,7 +38,7 @@ type Tracker struct {
 	wide   pool[wide]
 	places places
 	flows  pool[flow]
-	apps   apps
+	apps   pool[Framing]
 	conns  pool[Conn]
 	tombs  tombs
 	heirs  map[uint64]heir // by Conn.ID
@@ -77,17 +77,21 @@ func (t *Tracker) Batch(b *capture.Batch) {
 // Finish reports every connection that is still in the table. The tracker
 // must not be used afterwards.
 func (t *Tracker) Finish() {
-	t.table.each(func(r ref) {
-		if r.kind() != aConn {
-			t.report(r)
-			return
+	for i := range t.lones.taken {
+		if t.lones.at(i).ref != 0 {
+			t.report(makeRef(aLone, i))
 		}
-		for i := int32(r.index()); i >= 0; {
-			next := t.conn(i).next - 1
-			t.report(makeRef(aConn, uint32(i)))
-			i = next
+	}
+	for i := range t.flows.taken {
+		if t.flows.at(i).bits&flowLive != 0 {
+			t.report(makeRef(aFlow, i))
 		}
-	})
+	}
+	for i := range t.conns.taken {
+		if t.conns.at(i).ID != 0 {
+			t.report(makeRef(aConn, i))
+		}
+	}
 	t.table = nil
 }
 
@@ -119,8 +123,15 @@ func (t *Tracker) newID() uint64 {
 	return t.lastID
 }
 
-// tcp takes one TCP segment.
-func (t *Tracker) tcp(p *capture.Packet, tag uint32) {
+// tcp takes one TCP segment. Guess is where its tuple was expected.
+func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref) {
+	if guess.kind() == aFlow {
+		f := t.flows.at(guess.index())
+		if from, ok := t.side(f, p); ok && t.accept(f, from, p) {
+			t.accepted(guess, f, from, p)
+			return
+		}
+	}
 	at := t.find(p, tag)
 	switch r := at.ref(); r.kind() {
 	case aLone:
@@ -239,9 +250,15 @@ func (t *Tracker) freeFlow(i uint32) {
 	if f.bits&flowHeir != 0 {
 		delete(t.heirs, f.id)
 	}
-	t.apps.release(f.end[0].app)
-	t.apps.release(f.end[1].app)
-	f.id, f.cport, f.sport = 0, 0, 0
+	if f.bits&flowWide != 0 {
+		t.wide.release(f.client)
+	}
+	for s := range f.tail {
+		if app := f.tail[s].app; app != 0 {
+			t.apps.release(app - 1)
+		}
+	}
+	f.bits, f.id = 0, 0
 	t.flows.release(i)
 }
 
