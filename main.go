@@ -357,12 +357,13 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 		return nil, err
 	}
 	defer src.Close()
-	a := new(classify.Analysis)
+	a := &classify.Analysis{Examples: h.show == output.FormatText && !h.all && h.filter.Empty()}
 	cfg := assembler.Config{Done: a.Add}
 	if ladders != nil {
 		cfg.Trace = ladders.Trace
 	}
-	packets, last, err := h.follow(src, assembler.New(cfg), stop)
+	t := assembler.New(cfg)
+	packets, last, err := h.follow(src, t, stop)
 	trouble := []error{err}
 	env := classify.Env{EncapName: src.Encap, Truncated: err != nil}
 	inputs := src.Inputs()
@@ -375,6 +376,8 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 	if h.count > 0 && packets == h.count || errors.Is(err, errInterrupted) {
 		env.End = last // packets beyond it were read but not looked at
 	}
+	a.Ends(env)
+	t.Finish()
 	a.Finish(env)
 	return &output.Report{Inputs: inputs, Packets: packets, Conns: a}, errors.Join(trouble...)
 }
@@ -422,7 +425,6 @@ func (h *hangup) follow(src capture.Source, t *assembler.Tracker, stop *atomic.B
 		t.Batch(&b)
 		packets += uint64(len(b.Packets))
 	}
-	t.Finish()
 	if err == io.EOF {
 		err = nil
 	}
@@ -431,13 +433,13 @@ func (h *hangup) follow(src capture.Source, t *assembler.Tracker, stop *atomic.B
 
 // remark says on standard error why a report is empty.
 func (h *hangup) remark(all, r *output.Report) {
-	n := all.Conns.Len()
+	n := all.Conns.Summary().Connections
 	switch {
 	case all.Packets == 0:
 		h.complain(errors.New("no packets in the input; was the capture stopped too early, or its filter too narrow?"))
 	case n == 0:
 		h.complain(fmt.Errorf("no TCP among the %d packets of the input; capture with the filter tcp or icmp or icmp6, on the interface that the connections use", all.Packets))
-	case r.Conns.Len() == 0:
+	case r.Conns.Summary().Connections == 0:
 		h.complain(fmt.Errorf("none of the %d connections is selected (%s); loosen the selection, --all without it lists them", n, r.Filter))
 	}
 }

@@ -78,6 +78,9 @@ func ParseFilter(w Wanted) (*Filter, error) {
 	return f, nil
 }
 
+// Empty reports whether the filter keeps everything.
+func (f *Filter) Empty() bool { return len(f.words) == 0 }
+
 func (w *Wanted) words() []string {
 	var s []string
 	for _, k := range []struct {

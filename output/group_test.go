@@ -2,6 +2,7 @@ package output
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -20,17 +21,17 @@ func groupsOf(servers ...string) []group {
 		c, v := refused(uint64(i+1), "10.0.0.1:40000", s)
 		f.add(c, v, nil)
 	}
-	return groups(f, abnormal)
+	return ranked(digest(f, false))
 }
 
 func TestGroups(t *testing.T) {
-	if g := groupsOf("192.0.2.1:80", "192.0.2.1:81", "192.0.2.1:80"); len(g) != 2 || len(g[0].members) != 2 {
+	if g := groupsOf("192.0.2.1:80", "192.0.2.1:81", "192.0.2.1:80"); len(g) != 2 || g[0].N != 2 {
 		t.Errorf("same server: %+v", g)
 	}
-	if g := groupsOf("192.0.2.1:80", "192.0.2.1:81", "192.0.2.1:82", "192.0.2.1:83", "192.0.2.2:80"); len(g) != 2 || g[0].ports != 4 || !g[0].merged || g[1].merged {
+	if g := groupsOf("192.0.2.1:80", "192.0.2.1:81", "192.0.2.1:82", "192.0.2.1:83", "192.0.2.2:80"); len(g) != 2 || g[0].Ports != 4 || !g[0].Merged || g[1].Merged {
 		t.Errorf("port sweep: %+v", g)
 	}
-	if g := groupsOf("192.0.2.1:445", "192.0.2.2:445", "192.0.2.3:445", "192.0.2.4:445", "192.0.2.4:446"); len(g) != 2 || g[0].hosts != 4 || g[0].key.port != 445 {
+	if g := groupsOf("192.0.2.1:445", "192.0.2.2:445", "192.0.2.3:445", "192.0.2.4:445", "192.0.2.4:446"); len(g) != 2 || g[0].Hosts != 4 || g[0].Port != 445 {
 		t.Errorf("host sweep: %+v", g)
 	}
 	if g := groupsOf("192.0.2.1:80", "192.0.2.2:81", "192.0.2.3:82", "192.0.2.4:83", "192.0.2.5:84"); len(g) != 5 {
@@ -38,8 +39,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// Members stay in order, each connection is in exactly one group, and the
-// order of groups does not change from run to run.
+// Each connection is in exactly one group, its example is one of its own, and
+// neither depends on the order in which connections come.
 func TestGroupsPartition(t *testing.T) {
 	f := &fakes{}
 	id := uint64(0)
@@ -52,24 +53,39 @@ func TestGroupsPartition(t *testing.T) {
 		}
 		f.add(c, v, nil)
 	}
-	first := fmt.Sprint(groups(f, abnormal))
-	for range 5 {
-		if again := fmt.Sprint(groups(f, abnormal)); again != first {
-			t.Fatalf("order changed:\n%s\n%s", first, again)
+	spell := func(d *classify.Digest) string {
+		var b strings.Builder
+		for _, g := range ranked(d) {
+			clients, more := g.Clients()
+			fmt.Fprintln(&b, g.GroupKey, g.N, g.Hosts, g.Ports, g.Merged, g.First, g.Last, g.FirstID, g.Example, g.harm, clients, more)
 		}
+		return b.String()
 	}
-	seen := make(map[int]bool)
-	for _, g := range groups(f, abnormal) {
-		last := -1
-		for _, i := range g.members {
-			if seen[i] || i <= last || !abnormal(f.Verdict(i)) || f.Verdict(i).Cause != g.key.cause {
-				t.Errorf("member %d of %+v", i, g.key)
+	first := spell(digest(f, false))
+	for seed := range uint64(5) {
+		d := new(classify.Digest)
+		for _, i := range rand.New(rand.NewPCG(seed, 0)).Perm(f.Len()) {
+			v := f.Verdict(i)
+			if d.Count(v); !abnormal(v) {
+				continue
 			}
-			seen[i], last = true, i
+			if g, best := d.Add(f.Conn(i), v); best {
+				g.Example = i
+			}
+		}
+		if again := spell(d); again != first {
+			t.Fatalf("depends on the order of connections:\n%s\n%s", first, again)
 		}
 	}
-	if len(seen) != 200 {
-		t.Errorf("%d of 200 abnormal connections are in groups", len(seen))
+	n := uint64(0)
+	for _, g := range ranked(digest(f, false)) {
+		n += g.N
+		if v := f.Verdict(g.Example); !abnormal(v) || v.Cause != g.Cause {
+			t.Errorf("example %d of %+v", g.Example, g.GroupKey)
+		}
+	}
+	if n != 200 {
+		t.Errorf("%d of 200 abnormal connections are in groups", n)
 	}
 }
 
@@ -82,8 +98,8 @@ func TestExampleIsTheClearest(t *testing.T) {
 		v.Class, v.Cause, v.By = classify.Reset, classify.AbortiveClose, classify.ByServer
 		f.add(conn(uint64(i+1), "10.0.0.1:1", "10.0.0.2:2", 0, 1), v, nil)
 	}
-	g := groups(f, abnormal)
-	if i := g[0].example(f); i != 2 {
+	g := ranked(digest(f, false))
+	if i := g[0].Example; i != 2 {
 		t.Errorf("example is member %d", i)
 	}
 }

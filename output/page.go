@@ -14,13 +14,13 @@ const few = 5
 
 // groups spells out one example of every group of abnormal connections.
 func (t *text) groups() {
-	list := groups(t.r.Conns, abnormal)
+	list := ranked(t.digest)
 	if len(list) == 0 && t.sum.Connections > few && t.r.Filter == "" {
 		t.prose("", paint(t.green, "No connection ended badly.")+" --all lists them.")
 		return
 	}
 	if len(list) == 0 || t.sum.Connections <= few {
-		list = groups(t.r.Conns, func(*classify.Verdict) bool { return true })
+		list = ranked(digest(t.r.Conns, true))
 	}
 	shown := len(list)
 	if t.style.Limit > 0 && !t.style.All {
@@ -40,7 +40,7 @@ func (t *text) groups() {
 func (t *text) remainder(rest []group) {
 	var n uint64
 	for i := range rest {
-		n += uint64(len(rest[i].members))
+		n += rest[i].N
 	}
 	t.prose("", fmt.Sprintf("And %s with %s: --limit 0 spells them out, --all lists every connection, --format ndjson has everything.", plural(uint64(len(rest)), "more group"), plural(n, "connection")))
 }
@@ -52,25 +52,23 @@ const (
 
 // group prints one group: title, who and when, example, advice.
 func (t *text) group(number int, g *group) {
-	i := g.example(t.r.Conns)
-	res := t.r.Conns.Result(i)
+	res := t.r.Conns.Result(g.Example)
 	t.title(number, g, res.Confidence)
-	if len(g.members) > 1 {
+	if g.N > 1 {
 		t.prose(margin, t.place(g)+" "+t.from(g))
 		t.blank()
 	}
-	t.spell(&res, len(g.members) > 1)
+	t.spell(&res, g.N > 1)
 	t.blank()
 }
 
 func (t *text) title(number int, g *group, sure classify.Confidence) {
-	k := g.key
-	left := fmt.Sprintf("%3s ", fmt.Sprint(number)) + t.class(k.class, k.class.String()) + " · " + paint(t.bold, k.cause.String())
-	if k.by != classify.ByUnknown {
-		left += " · by " + k.by.String()
+	left := fmt.Sprintf("%3s ", fmt.Sprint(number)) + t.class(g.Class, g.Class.String()) + " · " + paint(t.bold, g.Cause.String())
+	if g.By != classify.ByUnknown {
+		left += " · by " + g.By.String()
 	}
 	left += paint(t.faint, " · "+sure.String())
-	right := plural(uint64(len(g.members)), "connection")
+	right := plural(g.N, "connection")
 	width := min(t.width, 110)
 	fill := width - visible(left) - visible(right) - 2
 	if fill < 1 {
@@ -83,48 +81,40 @@ func (t *text) title(number int, g *group, sure classify.Confidence) {
 // place names the group's server or servers.
 func (t *text) place(g *group) string {
 	switch {
-	case !g.merged:
-		return "at " + t.host(g.key)
-	case g.key.port == 0:
-		return fmt.Sprintf("at %d ports of %s", g.ports, g.key.addr)
+	case g.Spill:
+		return "at further servers, too many to tell apart"
+	case !g.Merged:
+		return "at " + addrPort(g.Addr, g.Port)
+	case g.Port == 0:
+		return fmt.Sprintf("at %d ports of %s", g.Ports, g.Addr)
 	}
-	return fmt.Sprintf("at port %d of %d hosts", g.key.port, g.hosts)
+	return fmt.Sprintf("at port %d of %d hosts", g.Port, g.Hosts)
 }
-
-func (t *text) host(k groupKey) string { return addrPort(k.addr, k.port) }
 
 // from says who the clients were and when it happened.
 func (t *text) from(g *group) string {
-	first, last := t.ended(g.members[0]), t.ended(g.members[0])
-	for _, i := range g.members {
-		first, last = min(first, t.ended(i)), max(last, t.ended(i))
-	}
-	list := g.clients(t.r.Conns)
+	list, more := g.Clients()
 	var s []string
 	for i, c := range list {
-		if i == 3 && len(list) > 4 {
-			s = append(s, keep(fmt.Sprintf("%d others", len(list)-i)))
+		if i == 3 && (len(list) > 4 || more > 0) {
+			others := fmt.Sprintf("%d others", len(list)-i)
+			if more > 0 {
+				others = "more than " + others
+			}
+			s = append(s, keep(others))
 			break
 		}
-		if len(list) == len(g.members) || len(list) == 1 {
-			s = append(s, c.key.String())
+		if uint64(len(list)) == g.N || len(list) == 1 {
+			s = append(s, c.Addr.String())
 		} else {
-			s = append(s, keep(fmt.Sprintf("%s (%s)", c.key, count(c.n))))
+			s = append(s, keep(fmt.Sprintf("%s (%s)", c.Addr, count(c.N))))
 		}
 	}
-	when := t.clock.seconds(first)
-	if end := t.clock.seconds(last); end != when {
+	when := t.clock.seconds(g.First)
+	if end := t.clock.seconds(g.Last); end != when {
 		when += " to " + end
 	}
 	return "from " + strings.Join(s, ", ") + nbsp + "· " + keep(when)
-}
-
-// ended is when a connection came to its end, as far as it did.
-func (t *text) ended(i int) int64 {
-	if v := t.r.Conns.Verdict(i); v.FirstEnd.Seen() {
-		return v.FirstEnd.Time
-	}
-	return t.r.Conns.Conn(i).Last.Time
 }
 
 // spell prints one connection: sentence, evidence, Go outcomes, alternatives, advice.

@@ -18,7 +18,7 @@ type selected struct {
 // a span of time if any of its life is: verdicts always rest on the whole of
 // it. The summary counts what is kept; the capture's times stay.
 func Select(r Report, f *Filter) *Report {
-	if len(f.words) == 0 {
+	if f.Empty() {
 		return &r
 	}
 	all := r.Conns
@@ -75,8 +75,14 @@ func ParseAlarm(names []string) (*Alarm, error) {
 
 // Rings reports whether any connection is of a class or cause named.
 func (a *Alarm) Rings(c Connections) bool {
-	for i := range c.Len() {
-		if v := c.Verdict(i); a.class[v.Class] || a.cause[v.Cause] {
+	s := c.Summary()
+	for class, n := range s.ByClass {
+		if n > 0 && a.class[class] {
+			return true
+		}
+	}
+	for cause, n := range s.ByCause {
+		if n > 0 && a.cause[cause] {
 			return true
 		}
 	}

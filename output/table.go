@@ -14,34 +14,17 @@ func classOrder() []classify.Class {
 	return []classify.Class{classify.Reset, classify.TimedOut, classify.HalfOpen, classify.Open, classify.Graceful}
 }
 
-// row of the table: one class and cause.
-type row struct {
-	class classify.Class
-	cause classify.Cause
-	n     uint64
-	by    [classify.ByNetwork + 1]uint64
-}
-
-func (t *text) rows() []row {
-	at := make(map[[2]uint8]*row)
-	for i := range t.r.Conns.Len() {
-		v := t.r.Conns.Verdict(i)
-		k := [2]uint8{uint8(v.Class), uint8(v.Cause)}
-		if at[k] == nil {
-			at[k] = &row{class: v.Class, cause: v.Cause}
-		}
-		at[k].n++
-		at[k].by[v.By]++
-	}
-	var list []row
+func (t *text) rows() []classify.Row {
+	all := t.digest.Rows()
+	var list []classify.Row
 	for _, class := range classOrder() {
 		first := len(list)
-		for cause := range classify.NumCauses {
-			if r := at[[2]uint8{uint8(class), uint8(cause)}]; r != nil {
-				list = append(list, *r)
+		for _, r := range all {
+			if r.Class == class {
+				list = append(list, r)
 			}
 		}
-		sortRows(list[first:])
+		slices.SortStableFunc(list[first:], func(a, b classify.Row) int { return cmp.Compare(b.N, a.N) })
 	}
 	return list
 }
@@ -59,18 +42,18 @@ func (t *text) table() {
 	}
 	digits, most := 5, uint64(1)
 	for _, r := range rows {
-		digits, most = max(digits, len(count(r.n))), max(most, r.n)
+		digits, most = max(digits, len(count(r.N))), max(most, r.N)
 	}
 	bars := t.width >= 100
 	last := classify.Class(255)
 	for _, r := range rows {
 		name := ""
-		if r.class != last {
-			name, last = r.class.String(), r.class
+		if r.Class != last {
+			name, last = r.Class.String(), r.Class
 		}
-		lead := "  " + t.class(r.class, pad(name, classColumn)) + pad(r.cause.String(), causeColumn) + paint(t.bold, padLeft(count(r.n), digits)) + "  "
+		lead := "  " + t.class(r.Class, pad(name, classColumn)) + pad(r.Cause.String(), causeColumn) + paint(t.bold, padLeft(count(r.N), digits)) + "  "
 		if bars {
-			lead += t.class(r.class, pad(bar(r.n, most), barColumn)+"  ")
+			lead += t.class(r.Class, pad(bar(r.N, most), barColumn)+"  ")
 		}
 		t.wrap(lead, paint(t.faint, parties(&r)), t.width)
 	}
@@ -88,20 +71,16 @@ func bar(n, most uint64) string {
 }
 
 // parties says whom the row's connections are laid to.
-func parties(r *row) string {
+func parties(r *classify.Row) string {
 	var s []string
-	for by, n := range r.by {
+	for by, n := range r.By {
 		switch {
-		case n == 0 || by == 0 && n == r.n:
-		case n == r.n:
+		case n == 0 || by == 0 && n == r.N:
+		case n == r.N:
 			s = append(s, keep("by "+classify.Party(by).String()))
 		default:
 			s = append(s, keep(fmt.Sprintf("%s %s", classify.Party(by), count(n))))
 		}
 	}
 	return strings.Join(s, ", ")
-}
-
-func sortRows(list []row) {
-	slices.SortStableFunc(list, func(a, b row) int { return cmp.Compare(b.n, a.n) })
 }

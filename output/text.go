@@ -16,12 +16,13 @@ import (
 func Text(w io.Writer, r *Report, s Style) error {
 	sum := r.Conns.Summary()
 	t := &text{
-		page:  newPage(w, s),
-		r:     r,
-		style: s,
-		sum:   sum,
-		refs:  refs{r.Inputs},
-		clock: newClock(sum.First, max(sum.Last, sum.End)),
+		page:   newPage(w, s),
+		r:      r,
+		style:  s,
+		sum:    sum,
+		digest: digest(r.Conns, false),
+		refs:   refs{r.Inputs},
+		clock:  newClock(sum.First, max(sum.Last, sum.End)),
 	}
 	t.header()
 	t.trouble()
@@ -37,11 +38,12 @@ func Text(w io.Writer, r *Report, s Style) error {
 
 type text struct {
 	*page
-	r     *Report
-	style Style
-	sum   classify.Summary
-	refs  refs
-	clock clock
+	r      *Report
+	style  Style
+	sum    classify.Summary
+	digest *classify.Digest
+	refs   refs
+	clock  clock
 }
 
 const manyInputs = 6
@@ -68,7 +70,7 @@ func (t *text) header() {
 	if t.sum.Packets != t.r.Packets {
 		packets = plural(t.r.Packets, "packet") + keep(" ("+count(t.sum.Packets)+" of them TCP)")
 	}
-	items := []string{packets, plural(t.sum.Connections, "connection"), plural(t.sum.Hosts, "host")}
+	items := []string{packets, plural(t.sum.Connections, "connection"), hosts(&t.sum)}
 	if t.sum.Connections > 0 {
 		items = append([]string{t.period()}, items...)
 	}
@@ -76,6 +78,13 @@ func (t *text) header() {
 	if t.r.Filter != "" {
 		t.wrap("", fmt.Sprintf("Selected: %s (%s of %s)", clean(t.r.Filter), count(t.sum.Connections), plural(t.r.Total, "connection")), t.width)
 	}
+}
+
+func hosts(s *classify.Summary) string {
+	if s.HostsAbout {
+		return "about" + nbsp + plural(s.Hosts, "host")
+	}
+	return plural(s.Hosts, "host")
 }
 
 func (t *text) period() string {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"hangup/assembler"
 	"hangup/capture"
 )
 
@@ -35,19 +34,10 @@ func (t *text) trouble() {
 		}
 		t.prose(paint(t.yellow, "! "), s)
 	}
-	if n := t.late(); n > 0 {
+	if n := t.digest.Late; n > 0 {
 		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s began before the capture: who is client is a guess there, and early facts are missing.", plural(n, "connection")))
 	}
 	t.blank()
-}
-
-func (t *text) late() (n uint64) {
-	for i := range t.r.Conns.Len() {
-		if t.r.Conns.Verdict(i).Partial&assembler.NoStart != 0 {
-			n++
-		}
-	}
-	return n
 }
 
 func troubles(in *capture.Input, verbose bool) []string {
