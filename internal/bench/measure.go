@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -32,7 +31,7 @@ var peers = []program{
 // cost is what one run took.
 type cost struct {
 	wall, cpu time.Duration
-	rss       int64 // KiB
+	rss       int64 // KiB, 0 where the system does not tell
 }
 
 // build compiles hangup as users do.
@@ -91,9 +90,7 @@ func once(args []string) (cost, error) {
 	wall := time.Since(start)
 	s := cmd.ProcessState
 	c := cost{wall: wall, cpu: s.UserTime() + s.SystemTime()}
-	if u, ok := s.SysUsage().(*syscall.Rusage); ok {
-		c.rss = u.Maxrss
-	}
+	c.rss = peakRSS(s)
 	return c, nil
 }
 

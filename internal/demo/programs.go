@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,9 +145,6 @@ func upload() {
 	}
 }
 
-// forgotten keeps the finalizers from closing what the program did not.
-var forgotten []net.Conn
-
 // leak forgets to close what the server has closed.
 func leak() {
 	var kept []net.Conn
@@ -158,7 +156,7 @@ func leak() {
 		time.Sleep(3 * time.Second)
 	}
 	time.Sleep(75 * time.Second) // longer than FIN_WAIT2 lasts
-	forgotten = kept
+	runtime.KeepAlive(kept)      // or finalizers would close what the program did not
 }
 
 // timeout writes into a path that has gone dark.
