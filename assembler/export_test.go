@@ -13,8 +13,3 @@ func (c *Conn) Bare() *Conn {
 	bare.next = 0
 	return &bare
 }
-
-// Kinds counts the records that are in use.
-func (t *Tracker) Kinds() (lones, flows, conns int) {
-	return t.lones.inUse(), t.flows.inUse(), t.conns.inUse()
-}

@@ -49,13 +49,6 @@ func (d *decoder) follow(b *Batch, r *record, p *Packet, frame []byte) {
 // be called while another goroutine decodes.
 func (d *decoder) encap(key uint32) string { return d.encaps.describe(key) }
 
-// fragments counts the datagrams of which some IP fragments are still
-// missing, and those that were given up: too old, pushed out by newer ones,
-// or overlapping. Not to be called while another goroutine decodes.
-func (d *decoder) fragments() (pending, expired uint64) {
-	return uint64(d.fragmented.pending), d.fragmented.expired
-}
-
 // room reports whether n more bytes can lie in the batch and still be
 // reached by a 32-bit offset.
 func (b *Batch) room(n uint32) bool {

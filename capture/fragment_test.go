@@ -323,3 +323,10 @@ func TestFragmentBuffers(t *testing.T) {
 	other := segment(40000, 80, 100, 900, ACK, timestamps(7, 8), bytes.Repeat([]byte{0xee}, 3000))
 	reassemble(t, b, other, reversed(pieces(3032, 1480)), fragmentV4)
 }
+
+// fragments counts the datagrams of which some IP fragments are still
+// missing, and those that were given up: too old, pushed out by newer ones,
+// or overlapping. Not to be called while another goroutine decodes.
+func (d *decoder) fragments() (pending, expired uint64) {
+	return uint64(d.fragmented.pending), d.fragmented.expired
+}
