@@ -132,14 +132,15 @@ type kind struct {
 // settled counts a connection whose verdict is final.
 func (a *Analysis) settled(c *assembler.Conn, v *Verdict) {
 	a.digest.Count(v)
-	if v.Severity() == 0 {
-		if a.summary.Connections <= few {
-			a.keep(c, v).ripe = true
+	all, bad := a.summary.Connections <= few, v.Severity() > 0
+	if bad {
+		g, best := a.digest.Add(c, v)
+		if best {
+			g.Example = len(a.kept)
 		}
-		return
+		all = all || best
 	}
-	if g, best := a.digest.Add(c, v); best {
-		g.Example = len(a.kept)
+	if all {
 		a.keep(c, v).ripe = true
 	}
 }

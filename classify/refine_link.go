@@ -19,7 +19,7 @@ type twins struct {
 }
 
 const (
-	twinBits    = 16
+	twinBits    = 14
 	twinBuckets = 1 << twinBits
 	maxTwins    = 1 << 20
 )

@@ -167,6 +167,9 @@ func (g *generator) open(c *conn) *conn {
 	host := uint32(n / 60000 / 16)
 	c.end[0].host = 1 + host
 	c.end[1].host = uint32(n / 60000 % 16)
+	if c.ending == LostState {
+		c.end[1].host += 16 // hosts of their own: what they lost says nothing of the others
+	}
 	c.end[1].port = 443
 	if fresh {
 		c.at = g.now
