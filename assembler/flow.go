@@ -2,6 +2,7 @@ package assembler
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"hangup/capture"
 )
@@ -35,15 +36,17 @@ type flow struct {
 	highestAcked   [2]uint16
 	ends           [2]endBits
 
+	id                           uint64
+	first, answered, established Stamp // SYN, SYN-ACK, ACK
+	maxIdle                      int64
+
 	sent [2]flowSent
 	tail [2]flowTail
 
-	id                           uint64
-	first, answered, established Stamp // SYN, SYN-ACK, ACK
-	maxIdleEnd                   Stamp
-	maxIdle                      int64
-	nhistory                     uint8
-	history                      [15]byte
+	maxIdleEnd Stamp
+	nhistory   uint8
+	history    [15]byte
+	_          [64]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
 }
 
 // idleTick makes flow.idleBound count units of about a millisecond.
@@ -125,6 +128,11 @@ const (
 	endLags                         // Zeek lacks payload: zeekNext is below dataEnd
 	endEager                        // Zeek has given up waiting for ACKs: zeekTrim is beyond sndUna
 )
+
+// words is f as machine words.
+func (f *flow) words() *[unsafe.Sizeof(flow{}) / 8]uint64 {
+	return (*[unsafe.Sizeof(flow{}) / 8]uint64)(unsafe.Pointer(f))
+}
 
 func (f *flow) has(s Side, b endBits) bool { return f.ends[s]&b != 0 }
 

@@ -6,6 +6,7 @@ import "hangup/capture"
 // it changes nothing and returns false. Each step is the general code's of
 // the same name with all that cannot happen here left out.
 func (t *Tracker) accept(f *flow, from Side, p *capture.Packet) bool {
+	from &= 1 // which the compiler then knows
 	sig := signature(p)
 	if !f.expects(from, p) || f.unsure(from, p) && !f.allows(from, p, sig) {
 		return false
@@ -20,22 +21,43 @@ func (t *Tracker) accept(f *flow, from Side, p *capture.Packet) bool {
 	x.packets++
 	x.last, f.lastTime = at, p.Time
 	f.bits = f.bits&^flowServerLast | flowServerLast*flowBits(from)
-
-	f.letter(from, p)
-	if p.Ack != f.sndUna[from.Peer()] {
+	if kind := letterOf(p); x.letters&kind == 0 {
+		f.letter(from, kind)
+	}
+	if p.Ack != f.sndUna[^from&1] {
 		f.acknowledge(from, p, at)
 	}
 	if p.Len > 0 {
 		f.payload(from, p, at, idle)
-		if !f.has(from, endDeaf) {
+		if f.ends[from]&endDeaf == 0 {
 			t.feed(f, from, p)
 		}
 	}
-	if p.Flags.Has(capture.FIN) {
+	if p.Flags&capture.FIN != 0 {
 		f.fin(from, p, at, idle)
 	}
-	f.window(from, p)
-	f.fingerprint(from, p)
+
+	// Conn.window.
+	x.rawWindow = p.Window
+	x.topWindow = max(x.topWindow, p.Window)
+	if edge := p.Ack + uint32(p.Window)<<(x.shift&15); f.ends[from]&endEdge == 0 || seqLT(x.rightEdge, edge) {
+		x.rightEdge, x.windowAck = edge, p.Ack
+		f.ends[from] |= endEdge
+	}
+
+	// Conn.fingerprint.
+	if f.ends[from]&endIPv4ID != 0 {
+		f.ends[from] &^= endSameID
+		if p.IPID == x.ipid {
+			f.ends[from] |= endSameID
+		}
+		if x.ipidKind != IPIDRising || p.IPID-x.ipid >= maxIPIDStep {
+			x.ipidKind = x.ipidKind.next(p.IPID, x.ipid)
+		}
+		x.ipid = p.IPID
+	}
+	x.tsLast = p.TSVal
+	x.lastLen = uint16(p.Len)
 	return true
 }
 
@@ -48,29 +70,31 @@ const (
 // expects reports whether p is the segment that from sends next when all goes
 // well, as far as one look tells.
 func (f *flow) expects(from Side, p *capture.Packet) bool {
-	x, peer := &f.sent[from], from.Peer()
+	from &= 1
+	una := f.sndUna[^from&1]
 	return p.Flags&(capture.SYN|capture.RST|capture.ACK) == capture.ACK &&
 		p.Seq == f.sndNxt[from] &&
-		p.Ack-f.sndUna[peer] <= f.sndNxt[peer]-f.sndUna[peer] &&
+		p.Ack-una <= f.sndNxt[^from&1]-una &&
 		p.Window != 0 &&
 		p.Len < 1<<16 &&
 		p.Time >= f.lastTime &&
-		placeOf(p).with(p.Link, p.TTL) == x.where &&
+		placeOf(p).with(p.Link, p.TTL) == f.sent[from].where &&
 		p.Options&oddOptions == 0 &&
-		p.Options&capture.OptTimestamps != 0 == f.has(from, endStamps) &&
+		p.Options&capture.OptTimestamps != 0 == (f.ends[from]&endStamps != 0) &&
 		p.Traits&capture.HeaderCut == 0
 }
 
 // unsure reports whether p takes the second look of allows.
 func (f *flow) unsure(from Side, p *capture.Packet) bool {
+	from &= 1
 	switch {
 	case f.bits&(flowEstablished|flowFull) != flowEstablished, (f.ends[0]|f.ends[1])&endFIN != 0,
-		p.Flags.Has(capture.FIN), p.Ack == 0, f.sent[from].packets >= flowPackets:
+		p.Flags&capture.FIN != 0, p.Ack == 0, f.sent[from].packets >= flowPackets:
 		return true
 	case p.Len == 0:
-		return p.Ack == f.sndUna[from.Peer()]
+		return p.Ack == f.sndUna[^from&1]
 	}
-	return p.CapLen >= p.Len && f.has(from, endLags) || p.Seq-f.sndUna[from] > flowHeld
+	return p.CapLen >= p.Len && f.ends[from]&endLags != 0 || p.Seq-f.sndUna[from] > flowHeld
 }
 
 // allows takes the second look: p is as expected, but of a kind that not
@@ -126,18 +150,27 @@ func (f *flow) idled(at Stamp, idle int64) {
 	}
 }
 
-// letter is zeekConn.flags.
-func (f *flow) letter(from Side, p *capture.Packet) {
-	bit, letter := zeekSeenACK, byte('A')
+// letterOf is which letter of Zeek's history p calls for.
+func letterOf(p *capture.Packet) uint8 {
 	switch {
-	case p.Flags.Has(capture.FIN):
-		bit, letter = zeekSeenFIN, 'F'
+	case p.Flags&capture.FIN != 0:
+		return zeekSeenFIN
 	case p.Len > 0:
-		bit, letter = zeekSeenData, 'D'
+		return zeekSeenData
 	}
-	if x := &f.sent[from]; x.letters&bit == 0 {
-		x.letters |= bit
-		f.add(letter, from)
+	return zeekSeenACK
+}
+
+// letter is zeekConn.once.
+func (f *flow) letter(from Side, kind uint8) {
+	f.sent[from].letters |= kind
+	switch kind {
+	case zeekSeenFIN:
+		f.add('F', from)
+	case zeekSeenData:
+		f.add('D', from)
+	default:
+		f.add('A', from)
 	}
 }
 
@@ -151,7 +184,8 @@ func (f *flow) add(letter byte, from Side) {
 // acknowledge is Conn.ack and what it calls, for an acknowledgment of
 // something new.
 func (f *flow) acknowledge(from Side, p *capture.Packet, at Stamp) {
-	peer := from.Peer()
+	from &= 1
+	peer := ^from & 1
 	x, y := &f.sent[from], &f.sent[peer]
 	if f.bits&flowEstablished == 0 {
 		f.bits |= flowEstablished
@@ -229,6 +263,7 @@ func (f *flow) gap(x *flowTail, s Side) {
 
 // payload is End.place and Conn.payload; and zeekEnd.data.
 func (f *flow) payload(from Side, p *capture.Packet, at Stamp, idle int64) {
+	from &= 1
 	x := &f.sent[from]
 	if f.ends[from]&(endData|endBusy) != endData|endBusy || p.Len <= beatBytes && at.Time-x.lastData.Time >= beatPause {
 		f.beat(from, p, at)
@@ -288,30 +323,4 @@ func (f *flow) fin(from Side, p *capture.Packet, at Stamp, idle int64) {
 	f.ends[from] |= endFIN
 	x := &f.tail[from]
 	x.fin, x.finIdle, x.finLen, x.finAck = at, idle, uint16(p.Len), p.Ack
-}
-
-// window is Conn.window.
-func (f *flow) window(from Side, p *capture.Packet) {
-	x := &f.sent[from]
-	x.rawWindow = p.Window
-	x.topWindow = max(x.topWindow, p.Window)
-	if edge := p.Ack + uint32(p.Window)<<x.shift; !f.has(from, endEdge) || seqLT(x.rightEdge, edge) {
-		x.rightEdge, x.windowAck = edge, p.Ack
-		f.ends[from] |= endEdge
-	}
-}
-
-// fingerprint is Conn.fingerprint, and End.remember's part of it.
-func (f *flow) fingerprint(from Side, p *capture.Packet) {
-	x := &f.sent[from]
-	if f.has(from, endIPv4ID) {
-		f.ends[from] &^= endSameID
-		if p.IPID == x.ipid {
-			f.ends[from] |= endSameID
-		}
-		x.ipidKind = x.ipidKind.next(p.IPID, x.ipid)
-		x.ipid = p.IPID
-	}
-	x.tsLast = p.TSVal
-	x.lastLen = uint16(p.Len)
 }

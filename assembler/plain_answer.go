@@ -15,21 +15,19 @@ func (t *Tracker) answer(at found, p *capture.Packet) bool {
 	}
 	n := t.flows.take()
 	f := t.flows.at(n)
-	idle := p.Time - l.time
-	*f = flow{
-		lastTime: p.Time, client: l.client, server: l.server, cport: l.cport, sport: l.sport, bits: flowLive | flowServerLast, id: l.id(),
-		first: Stamp{l.ref, l.time}, answered: Stamp{p.Ref, p.Time},
-		history: [...]byte{0: 'S', 1: 'h', 14: 0}, nhistory: 2,
-	}
-	f.idled(f.answered, idle)
-	f.tail[Client] = flowTail{
-		link: l.link & (1<<48 - 1), place: t.places.list[l.place], isn: l.seq, options: l.options,
-		mss: l.mss, wscale: l.wscale &^ (loneWide | loneHeir), ttl: l.ttl,
-	}
-	f.tail[Server] = flowTail{
-		link: p.Link, place: placeOf(p), isn: p.Seq, options: p.Options,
-		mss: p.MSS, window: p.Window, wscale: min(p.WScale, 14), ttl: p.TTL,
-	}
+	*f = flow{}
+	f.lastTime, f.id = p.Time, l.id()
+	f.client, f.server, f.cport, f.sport = l.client, l.server, l.cport, l.sport
+	f.bits = flowLive | flowServerLast
+	f.first, f.answered = Stamp{l.ref, l.time}, Stamp{p.Ref, p.Time}
+	f.history[0], f.history[1], f.nhistory = 'S', 'h', 2
+	f.idled(f.answered, p.Time-l.time)
+	x := &f.tail[Client]
+	x.link, x.place, x.ttl, x.isn = l.link&(1<<48-1), t.places.list[l.place], l.ttl, l.seq
+	x.options, x.mss, x.wscale = l.options, l.mss, l.wscale&^(loneWide|loneHeir)
+	x = &f.tail[Server]
+	x.link, x.place, x.ttl, x.isn = p.Link, placeOf(p), p.TTL, p.Seq
+	x.options, x.mss, x.wscale, x.window = p.Options, p.MSS, min(p.WScale, 14), p.Window
 	f.begin(Client, f.first, l.sig, l.ipid, l.tsval)
 	f.begin(Server, f.answered, signature(p), p.IPID, p.TSVal)
 	f.sndUna[Client]++

@@ -3,7 +3,7 @@ package assembler
 import "hangup/capture"
 
 // keptTombs is how many reported connections are remembered, the newest.
-const keptTombs = 1 << 17
+const keptTombs = 1 << 16
 
 // tomb is what is kept of a connection that was over, and reported, so that
 // a late packet of it does not look like a connection that began before the
