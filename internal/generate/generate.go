@@ -20,6 +20,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+
+	"hangup/capture"
 )
 
 // Mix says what a capture is made of.
@@ -52,27 +54,35 @@ type Stats struct {
 // per connection, in the order of their first packets: id, client, server,
 // ending, class, by; separated by tabs, with a header line.
 func Write(w, truth io.Writer, m Mix) (Stats, error) {
+	out := bufio.NewWriterSize(w, 1<<20)
 	g := &generator{
-		mix: m, w: bufio.NewWriterSize(w, 1<<20), truth: bufio.NewWriterSize(truth, 1<<20),
+		mix: m, truth: bufio.NewWriterSize(truth, 1<<20),
 		rng: rand.New(rand.NewPCG(m.Seed, 0x68616e67757001)),
 	}
 	for _, s := range m.Endings {
 		g.total += s.Weight
 	}
-	g.header()
+	g.begin(out)
 	fmt.Fprintln(g.truth, "id\tclient\tserver\tending\tclass\tby")
 	if err := g.run(); err != nil {
 		return g.stats, err
 	}
-	if err := g.w.Flush(); err != nil {
+	if err := out.Flush(); err != nil {
 		return g.stats, err
 	}
 	return g.stats, g.truth.Flush()
 }
 
+// Of the files that are written.
+const (
+	ethernet     = 1 // LINKTYPE_ETHERNET
+	fileHeader   = 24
+	recordHeader = 16
+)
+
 type generator struct {
 	mix   Mix
-	w     *bufio.Writer
+	out   *capture.PcapWriter
 	truth *bufio.Writer
 	rng   *rand.Rand
 	total float64
@@ -215,40 +225,25 @@ func (c *conn) ip(s int) (a [16]byte) {
 	return a
 }
 
-func (g *generator) header() {
-	h := g.buf[:24]
-	binary.LittleEndian.PutUint32(h, 0xa1b23c4d)
-	binary.LittleEndian.PutUint16(h[4:], 2)
-	binary.LittleEndian.PutUint16(h[6:], 4)
-	clear(h[8:16])
-	binary.LittleEndian.PutUint32(h[16:], uint32(g.mix.Snaplen))
-	binary.LittleEndian.PutUint32(h[20:], 1)
-	g.put(h)
+// begin writes the file's header.
+func (g *generator) begin(w io.Writer) {
+	g.out, g.err = capture.NewPcapWriter(w, ethernet, uint32(g.mix.Snaplen), true)
+	g.stats.Bytes = fileHeader
 }
 
-func (g *generator) put(b []byte) {
-	n, err := g.w.Write(b)
-	g.stats.Bytes += uint64(n)
-	if err != nil && g.err == nil {
-		g.err = err
-	}
-}
-
-// record writes the frame that lies in buf[16:16+n].
+// record writes the frame that lies in buf[:n].
 func (g *generator) record(n int) {
 	kept := min(n, g.mix.Snaplen)
-	h := g.buf[:16]
-	binary.LittleEndian.PutUint32(h, uint32(g.now/1e9))
-	binary.LittleEndian.PutUint32(h[4:], uint32(g.now%1e9))
-	binary.LittleEndian.PutUint32(h[8:], uint32(kept))
-	binary.LittleEndian.PutUint32(h[12:], uint32(n))
-	g.put(g.buf[:16+kept])
+	if err := g.out.Write(g.now, g.buf[:kept], n); err != nil && g.err == nil {
+		g.err = err
+	}
 	g.stats.Packets++
+	g.stats.Bytes += uint64(recordHeader + kept)
 }
 
 // noise writes an ARP request: something that is not TCP.
 func (g *generator) noise() {
-	f := g.buf[16:76]
+	f := g.buf[:60]
 	clear(f)
 	copy(f, "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x01\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01")
 	g.record(len(f))

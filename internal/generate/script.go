@@ -225,7 +225,7 @@ func (c *conn) keepAlive(g *generator) (int64, bool) {
 // send writes a segment of end s and lets its peer have received it.
 func (g *generator) send(c *conn, s int, flags byte, n int) {
 	e, o := &c.end[s], &c.end[1-s]
-	opts := g.buf[256:256]
+	opts := g.buf[240:240]
 	now := e.ts + uint32((g.now-epoch)/1e6)
 	if flags&syn != 0 {
 		opts = append(opts, 2, 4, 0x05, 0xb4, 4, 2)
@@ -281,14 +281,14 @@ type segment struct {
 
 // segment writes one Ethernet frame.
 func (g *generator) segment(c *conn, s int, t segment) {
-	f := g.buf[16:]
+	f := g.buf[:]
 	n := 14
 	tcp := 20 + len(t.opts)
 	mac := [2]byte{0x0a, 0x0b}
 	clear(f[:12])
 	f[0], f[6], f[5], f[11] = 2, 2, mac[1-s], mac[s]
 	src, dst := c.ip(s), c.ip(1-s)
-	// The options lie at buf[256:], beyond any header: move them first.
+	// The options lie at buf[240:], beyond any header: move them first.
 	head := 20
 	if c.v6 {
 		head = 40

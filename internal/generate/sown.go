@@ -38,8 +38,9 @@ func WriteSown(w io.Writer, m SownMix) ([]Sown, Stats, error) {
 		f.healthy()
 	}
 	slices.SortStableFunc(f.plays, func(a, b play) int { return cmp.Compare(a.at, b.at) })
-	g := &generator{mix: Mix{Snaplen: 96}, w: bufio.NewWriterSize(w, 1<<20), rng: f.rng}
-	g.header()
+	out := bufio.NewWriterSize(w, 1<<20)
+	g := &generator{mix: Mix{Snaplen: 96}, rng: f.rng}
+	g.begin(out)
 	for _, p := range f.plays {
 		g.now = epoch + p.at
 		g.play(&f.conns[p.conn], p)
@@ -47,7 +48,7 @@ func WriteSown(w io.Writer, m SownMix) ([]Sown, Stats, error) {
 	g.now += after
 	g.noise()
 	g.stats.Connections = uint64(len(f.conns))
-	if err := g.w.Flush(); g.err == nil {
+	if err := out.Flush(); g.err == nil {
 		g.err = err
 	}
 	return f.sown, g.stats, g.err

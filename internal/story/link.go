@@ -22,8 +22,8 @@ const (
 var linkNames = []string{ethernet: "ethernet", sll: "sll", sll2: "sll2", raw: "raw", null: "null"}
 
 // number is the link type's number in a pcap file.
-func (l link) number() uint32 {
-	return [...]uint32{ethernet: 1, sll: 113, sll2: 276, raw: 101, null: 0}[l]
+func (l link) number() uint16 {
+	return [...]uint16{ethernet: 1, sll: 113, sll2: 276, raw: 101, null: 0}[l]
 }
 
 type mac [6]byte

@@ -1,10 +1,12 @@
 package story
 
 import (
-	"encoding/binary"
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
+
+	"hangup/capture"
 )
 
 // Section is a part of the story's file behind a `-- name --` line.
@@ -84,25 +86,17 @@ func (s *Story) Labels() map[string]int { return s.labels }
 
 // Pcap is the capture: little-endian pcap 2.4 with nanoseconds.
 func (s *Story) Pcap() ([]byte, error) {
-	order := binary.LittleEndian
-	b := order.AppendUint32(nil, 0xa1b23c4d)
-	b = order.AppendUint16(b, 2)
-	b = order.AppendUint16(b, 4)
-	b = order.AppendUint64(b, 0)
-	b = order.AppendUint32(b, uint32(s.snaplen))
-	b = order.AppendUint32(b, s.link.number())
-	for i, p := range s.packets {
-		seconds := p.Time.Unix()
-		if seconds < 0 || seconds > 1<<32-1 {
-			return nil, fmt.Errorf("packet %d (line %d): %v does not fit a pcap file", i+1, p.Line, p.Time)
-		}
-		b = order.AppendUint32(b, uint32(seconds))
-		b = order.AppendUint32(b, uint32(p.Time.Nanosecond()))
-		b = order.AppendUint32(b, uint32(len(p.Data)))
-		b = order.AppendUint32(b, uint32(p.Wire))
-		b = append(b, p.Data...)
+	var b bytes.Buffer
+	w, err := capture.NewPcapWriter(&b, s.link.number(), uint32(s.snaplen), true)
+	if err != nil {
+		return nil, err
 	}
-	return b, nil
+	for i, p := range s.packets {
+		if err := w.Write(p.Time.UnixNano(), p.Data, p.Wire); err != nil {
+			return nil, fmt.Errorf("packet %d (line %d): %w", i+1, p.Line, err)
+		}
+	}
+	return b.Bytes(), nil
 }
 
 // split cuts a file as txtar does; unlike its packages it keeps line numbers.
