@@ -111,17 +111,16 @@ func Judge(c *assembler.Conn, env Env) Verdict { return newView(c, env).judge() 
 func (v *view) judge() Verdict {
 	c := v.c
 	out := Verdict{Partial: c.Partial}
-	found := false
 	for i := range rules {
 		f, ok := rules[i].match(v)
 		if !ok {
 			continue
 		}
 		out.Matched |= 1 << i
-		if found {
+		if v.named {
 			continue
 		}
-		found = true
+		v.named = true
 		out.Class, out.Cause, out.By, out.Confidence = f.class, rules[i].Cause, f.by, f.confidence
 		for _, a := range f.alts {
 			out.addAlt(a)

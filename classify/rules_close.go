@@ -166,6 +166,9 @@ func closeWaitLeak(v *view) (finding, bool) {
 // stillOpen: nothing in the capture ends it.
 func stillOpen(v *view) (finding, bool) {
 	f := finding{Open, ByUnknown, Likely, nil}
+	if v.named {
+		return f, true // hidden: what may follow does not matter
+	}
 	if s, ok := v.firstFIN(); ok {
 		f.confidence = Possible
 		f.alts = []Alternative{{OrderlyClose, WhyTooEarly}}

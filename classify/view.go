@@ -13,6 +13,7 @@ type view struct {
 	sv  *assembler.End
 	rst *assembler.Reset // the RST that ended the connection, nil if none did
 
+	named bool // a rule has named the cause
 	hangs bool // something asked was answered by where the capture ends
 }
 
