@@ -197,6 +197,9 @@ func (s *files) open(in *input) (*reader, error) {
 	lane := s.lane()
 	l, used, err := newLayout(head, &in.Input, func(key ifaceKey) uint16 {
 		key.lane = lane
+		if key.index > 0 {
+			in.several, s.several = true, true
+		}
 		return s.register(key)
 	})
 	if err != nil {

@@ -21,8 +21,12 @@ type files struct {
 	active []*reader // heap
 	dec    *decoder
 	ifaces map[ifaceKey]uint16
-	done   int64 // bytes read of the files as they are on disk
-	total  int64 // 0 if unknown
+
+	several bool // an input describes several interfaces in one section
+	sorted  reorder
+
+	done  int64 // bytes read of the files as they are on disk
+	total int64 // 0 if unknown
 }
 
 // input is an Input and what reading it takes.
@@ -32,6 +36,8 @@ type input struct {
 	first int64       // time of the first packet, MaxInt64 if there is none
 	info  os.FileInfo // nil for standard input
 	kept  *reader     // opened by Open, and not to be opened twice
+
+	several bool // has several interfaces, and so their packets one interface after the other
 }
 
 // ifaceKey tells interfaces apart. Files of one rotation describe the same
@@ -53,6 +59,19 @@ func (in *input) label() string {
 }
 
 func (s *files) Next(b *Batch) error {
+	if !s.several {
+		if err := s.fill(b); err != nil || !s.several {
+			return err
+		}
+		// The interfaces were described in front of these packets.
+		s.sorted.raw, *b = *b, s.sorted.raw
+		s.sorted.take()
+	}
+	return s.sorted.next(b, s.fill)
+}
+
+// fill reads a batch in the order in which the files have it.
+func (s *files) fill(b *Batch) error {
 	b.Packets = b.Packets[:0]
 	for len(b.Packets) == 0 {
 		b.Data = b.Data[:0]
@@ -103,7 +122,11 @@ func (s *files) deliver(b *Batch, r *reader, rec *record, p *Packet) {
 		s.dec.decode(b, rec, p)
 	}
 	p.Ref = MakeRef(r.in.index, rec.number)
-	r.before = r.in.note(rec, p, r.before)
+	before := r.before
+	if r.in.several {
+		before -= reorderSpan // what is put in order again is not out of it
+	}
+	r.before = r.in.note(rec, p, before)
 }
 
 // openNext opens the next input that can be, and reports whether there was

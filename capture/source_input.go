@@ -65,10 +65,8 @@ func (in *Input) note(r *record, p *Packet, before int64) int64 {
 		in.First, in.Last = r.time, r.time
 	} else if r.time < before {
 		in.Backwards++
-		in.First = min(in.First, r.time)
-	} else {
-		in.Last = max(in.Last, r.time)
 	}
+	in.First, in.Last = min(in.First, r.time), max(in.Last, r.time)
 	in.Packets++
 	in.Bytes += uint64(r.capLen)
 	if r.capLen < r.wireLen {

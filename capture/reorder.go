@@ -1,0 +1,105 @@
+package capture
+
+import (
+	"cmp"
+	"io"
+	"slices"
+)
+
+const (
+	// reorderSpan is how far (ns) a file of several interfaces may be out of
+	// order: dumpcap reads each interface in a thread of its own, whose ring
+	// hands over what it has only every 250 ms, and a busy machine is later.
+	reorderSpan = 1e9
+	// maxHeld and maxHeldBytes bound what waits for earlier packets.
+	maxHeld      = 1 << 17
+	maxHeldBytes = 64 << 20
+	// fewHeld packets are cheap to sort and to copy again and again.
+	fewHeld = 4096
+)
+
+// reorder sorts packets by time that a capture of several interfaces wrote
+// interface by interface. Equal times keep the file's order. All numbers are
+// still those of the file.
+type reorder struct {
+	raw    Batch // as read
+	held   Batch // not handed out, in the order of reading
+	spare  []Packet
+	bytes  []byte // spare room for held.Data
+	latest int64
+	err    error // what ended the source, once everything held is handed out
+}
+
+// next fills b with packets that nothing still to come precedes.
+func (r *reorder) next(b *Batch, fill func(*Batch) error) error {
+	for {
+		ready := r.ready()
+		if ready > 0 {
+			r.hand(b, ready)
+			return nil
+		}
+		if r.err != nil {
+			b.Packets, b.Data = b.Packets[:0], b.Data[:0]
+			return r.err
+		}
+		if r.err = fill(&r.raw); r.err == nil || r.err == io.EOF {
+			r.take()
+		}
+	}
+}
+
+// take copies what was read to what is held.
+func (r *reorder) take() {
+	for i := range r.raw.Packets {
+		p := &r.raw.Packets[i]
+		r.latest = max(r.latest, p.Time)
+		r.held.hold(p, r.raw.Payload(p))
+	}
+	r.raw.Packets = r.raw.Packets[:0]
+}
+
+// hold appends a packet and its payload.
+func (b *Batch) hold(p *Packet, payload []byte) {
+	b.Packets = append(b.Packets, *p)
+	b.Packets[len(b.Packets)-1].Off = uint32(len(b.Data))
+	b.Data = append(b.Data, payload...)
+}
+
+// ready is how many of the held packets, by time, can be handed out; 0 to
+// read on, so that many are not sorted and copied for the sake of a few.
+func (r *reorder) ready() int {
+	n := len(r.held.Packets)
+	if r.err != nil {
+		return n
+	}
+	due := 0
+	for i := range r.held.Packets {
+		if r.held.Packets[i].Time <= r.latest-reorderSpan {
+			due++
+		}
+	}
+	switch {
+	case n >= maxHeld || len(r.held.Data) >= maxHeldBytes:
+		return max(due, n/2)
+	case n > fewHeld && due < n/2:
+		return 0
+	}
+	return due
+}
+
+// hand moves the n earliest packets to b.
+func (r *reorder) hand(b *Batch, n int) {
+	slices.SortStableFunc(r.held.Packets, func(p, q Packet) int { return cmp.Compare(p.Time, q.Time) })
+	b.Packets, b.Data = b.Packets[:0], b.Data[:0]
+	for i := range r.held.Packets[:n] {
+		p := &r.held.Packets[i]
+		b.hold(p, r.held.Payload(p))
+	}
+	rest := Batch{Packets: r.spare[:0], Data: r.bytes[:0]}
+	for i := n; i < len(r.held.Packets); i++ {
+		p := &r.held.Packets[i]
+		rest.hold(p, r.held.Payload(p))
+	}
+	r.spare, r.bytes = r.held.Packets, r.held.Data
+	r.held = rest
+}
