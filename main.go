@@ -15,19 +15,23 @@
 // # The report
 //
 // First comes what was read, and what was wrong with it: packets dropped or
-// cut by the capture, a file that broke off. Then a table of how many
-// connections ended how. Then every way to end badly is spelled out by one
-// example: who hung up, the packets that prove it, what the Go programs at
-// both ends saw, which other reading the packets leave open, and what to do.
-// Ends that are alike (same server, same cause, same party) make one group;
-// the group that did most harm stands first.
+// cut by the capture, a file that broke off. Then the findings, F1 the most
+// harmful: what many connections together say about the system, such as
+// sockets that are never closed, ports that run out, idle connections cut by
+// a middlebox, a server that was down. Each says what it means, names examples
+// and packets, and what to do. Then a table of how many connections ended how.
+// Then every way to end badly is spelled out by one example: who hung up, the
+// packets that prove it, what the Go programs at both ends saw, which other
+// reading the packets leave open, and what to do. Ends that are alike (same
+// server, same cause, same party) make one group, the most harmful first.
 //
 //	hangup --all trace.pcap
 //	hangup -v --limit 3 trace.pcap
 //	hangup -q trace.pcap
 //
-// --all lists every connection, -v adds error texts and marks, -q keeps to
-// header and table. A line of outcomes such as
+// --all lists every connection, -v tells findings in full and adds error texts
+// and marks, -q keeps to header, titles of findings and table. --no-findings
+// needs the least memory: no connection is kept but the examples. A line of outcomes such as
 //
 //	client  Read or Write → ECONNRESET once · then Read → EOF · Write → EPIPE
 //
@@ -43,6 +47,17 @@
 // draws the packets of one connection as a ladder: time, the states of both
 // ends, relative sequence numbers, what each packet is, and where each
 // program learned of the end. Long runs are folded, unless --all is given.
+//
+// # Sockets
+//
+//	hangup --ss-at 03:04:05 trace.pcap
+//	hangup --ss-at 12.5 --host 192.0.2.1 trace.pcap
+//	hangup --states trace.pcap
+//
+// --ss-at lists what `ss -tan` would have shown at a moment, on one host or on
+// all: state, queues (? where no packet tells), both addresses, timer, and the
+// connection's number. --states plots the number of sockets by state, host by
+// host, over time. Both have a JSON form.
 //
 // # Selection
 //
@@ -62,13 +77,13 @@
 //	hangup --format json -o report.json trace.pcap
 //	hangup --format ndjson trace.pcap
 //	hangup --format csv trace.pcap
-//	hangup --fail-on reset,close-wait-leak trace.pcap
+//	hangup --fail-on reset,close-wait-leak,finding:never-closed trace.pcap
 //
 // The fields are described by output/report.schema.json. The exit status is
 // 0 when the input was analysed, whatever was found; 1 when there was trouble
 // with the input or the run, and what was analysed is reported all the same;
-// 2 for wrong usage; 3 when a connection is of a class or cause that
-// --fail-on names. The report goes to standard output, messages to standard
+// 2 for wrong usage; 3 when a connection is of a class or cause that --fail-on
+// names, or a finding of that kind was made. The report goes to standard output, messages to standard
 // error.
 package main
 
@@ -145,6 +160,7 @@ type options struct {
 	format, out, color          string
 	all, causes, quiet, verbose bool
 	help, version, numeric      bool
+	plain                       bool // no findings
 	explain                     string
 	wanted                      output.Wanted
 	failOn                      []string
@@ -168,6 +184,7 @@ func (o *options) flags() *pflag.FlagSet {
 	f.BoolVarP(&o.all, "all", "a", false, "")
 	f.IntVar(&o.limit, "limit", 10, "")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "")
+	f.BoolVar(&o.plain, "no-findings", false, "")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "")
 	f.IntVar(&o.width, "width", 0, "")
 	f.StringVar(&o.color, "color", "auto", "")
@@ -180,6 +197,8 @@ func (o *options) flags() *pflag.FlagSet {
 	f.StringVar(&o.wanted.Since, "since", "", "")
 	f.StringVar(&o.wanted.Until, "until", "", "")
 	f.StringVar(&o.wanted.Conn, "conn", "", "")
+	f.StringVar(&o.wanted.SocketsAt, "ss-at", "", "")
+	f.BoolVar(&o.wanted.States, "states", false, "")
 	f.StringVar(&o.explain, "explain", "", "")
 	f.BoolVar(&o.causes, "causes", false, "")
 	f.BoolVarP(&o.numeric, "numeric", "n", false, "")
@@ -331,13 +350,22 @@ func (h *hangup) report(names []string) (alarm bool, err error) {
 		return false, errors.Join(trouble, finish(false))
 	}
 	r := output.Select(*all, h.filter)
-	h.remark(all, r)
-	if ladders != nil {
+	if err := output.Remark(all, r); err != nil {
+		h.complain(err)
+	}
+	shown := !h.plain && h.show != output.FormatCSV && ladders == nil && !h.filter.Sockets()
+	if shown || h.alarm.NeedsFindings() {
+		r.Findings = output.Findings(*all, h.filter)
+	}
+	switch {
+	case h.filter.Sockets():
+		err = output.Sockets(w, h.show, *all, h.filter, h.style())
+	case ladders != nil:
 		err = ladders.Draw(w, r, h.style())
-	} else {
+	default:
 		err = output.Print(w, h.show, r, h.style())
 	}
-	return h.alarm.Rings(r.Conns), errors.Join(trouble, err, finish(err == nil))
+	return h.alarm.Rings(r), errors.Join(trouble, err, finish(err == nil))
 }
 
 // analyse runs the captures through the rooms. The report is nil if no input
@@ -357,7 +385,7 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 		return nil, err
 	}
 	defer src.Close()
-	a := &classify.Analysis{Examples: h.show == output.FormatText && !h.all && h.filter.Empty()}
+	a := &classify.Analysis{Examples: h.plain && h.show == output.FormatText && !h.all && h.filter.Empty() && !h.filter.Sockets() && !h.alarm.NeedsFindings()}
 	cfg := assembler.Config{Done: a.Add}
 	if ladders != nil {
 		cfg.Trace = ladders.Trace
@@ -379,7 +407,7 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 	a.Ends(env)
 	t.Finish()
 	a.Finish(env)
-	return &output.Report{Inputs: inputs, Packets: packets, Conns: a}, errors.Join(trouble...)
+	return &output.Report{Inputs: inputs, Packets: packets, Conns: a, Env: env}, errors.Join(trouble...)
 }
 
 var errInterrupted = errors.New("interrupted: what was read until then is reported")
@@ -431,48 +459,14 @@ func (h *hangup) follow(src capture.Source, t *assembler.Tracker, stop *atomic.B
 	return packets, last, err
 }
 
-// remark says on standard error why a report is empty.
-func (h *hangup) remark(all, r *output.Report) {
-	n := all.Conns.Summary().Connections
-	switch {
-	case all.Packets == 0:
-		h.complain(errors.New("no packets in the input; was the capture stopped too early, or its filter too narrow?"))
-	case n == 0:
-		h.complain(fmt.Errorf("no TCP among the %d packets of the input; capture with the filter tcp or icmp or icmp6, on the interface that the connections use", all.Packets))
-	case r.Conns.Summary().Connections == 0:
-		h.complain(fmt.Errorf("none of the %d connections is selected (%s); loosen the selection, --all without it lists them", n, r.Filter))
-	}
-}
-
-// sink is where the report goes. A file appears under its name when finish
-// is told that all is well, so that nobody reads half of one.
+// sink is where the report goes; finish is told whether all is well.
 func (h *hangup) sink() (w io.Writer, finish func(ok bool) error, err error) {
-	if h.out == "" || h.out == "-" {
-		if f := terminal(h.stdout); f != nil {
-			return colorable.NewColorable(f), func(bool) error { return nil }, nil
-		}
-		return h.stdout, func(bool) error { return nil }, nil
+	if h.out != "" && h.out != "-" {
+		return output.Create("-o", h.out)
 	}
-	info, err := os.Stat(h.out)
-	if err == nil && info.IsDir() {
-		return nil, nil, fmt.Errorf("-o %s: is a directory; name a file in it", h.out)
+	w, finish = h.stdout, func(bool) error { return nil }
+	if f := terminal(h.stdout); f != nil {
+		w = colorable.NewColorable(f)
 	}
-	part := h.out
-	if err != nil || info.Mode().IsRegular() {
-		part += ".part"
-	}
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
-		return nil, nil, fmt.Errorf("-o %s: cannot be written: %w; name a file in a directory that is yours", h.out, errors.Unwrap(err))
-	}
-	return f, func(ok bool) error {
-		err := f.Close()
-		switch {
-		case part == h.out:
-			return err
-		case ok && err == nil:
-			return os.Rename(part, h.out)
-		}
-		return errors.Join(err, os.Remove(part))
-	}, nil
+	return w, finish, nil
 }

@@ -12,7 +12,7 @@ import (
 // off by itself, so that neither the environment nor the package's globals
 // decide behind the caller's back.
 type Palette struct {
-	bold, faint, red, green, yellow, magenta, cyan *color.Color
+	bold, faint, red, green, yellow, magenta, cyan, alarm *color.Color
 }
 
 // NewPalette makes a palette that colours, or one that does not.
@@ -34,6 +34,7 @@ func NewPalette(on bool) *Palette {
 		yellow:  shade(color.FgYellow),
 		magenta: shade(color.FgMagenta),
 		cyan:    shade(color.FgCyan),
+		alarm:   shade(color.FgRed, color.Bold, color.ReverseVideo),
 	}
 }
 

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -19,6 +20,8 @@ type Wanted struct {
 	Port             []string // a port or FROM-TO, of either end
 	Since, Until     string   // RFC 3339, HH:MM:SS of the capture's first day in UTC, or seconds from its start
 	Conn             string   // an ID, or either end's ADDR:PORT
+	SocketsAt        string   // as Since: show sockets at that moment
+	States           bool     // show sockets by state over time
 }
 
 // Filter selects connections.
@@ -34,6 +37,8 @@ type Filter struct {
 	ports        [][2]uint16
 	since, until moment
 	Conn         ConnSpec // zero: any
+	at           moment   // of the sockets to show, if set
+	states       bool
 }
 
 // ParseFilter turns words into a Filter. Its errors name the flag and say
@@ -75,11 +80,29 @@ func ParseFilter(w Wanted) (*Filter, error) {
 		f.Conn = spec
 	}
 	f.words = w.words()
-	return f, nil
+	f.states = w.States
+	return f, f.sockets(w)
 }
 
 // Empty reports whether the filter keeps everything.
 func (f *Filter) Empty() bool { return len(f.words) == 0 }
+
+// sockets checks what is asked of views of sockets.
+func (f *Filter) sockets(w Wanted) (err error) {
+	if f.at, err = parseMoment(w.SocketsAt); err != nil {
+		return fmt.Errorf("--ss-at %s: %w", w.SocketsAt, err)
+	}
+	switch {
+	case f.at.set && f.states:
+		return errors.New("--ss-at and --states are two views; drop one")
+	case f.Sockets() && len(f.words) > min(1, len(f.hosts)):
+		return errors.New("--ss-at and --states show hosts as a whole; of the selections type --host only")
+	}
+	return nil
+}
+
+// Sockets reports whether a view of sockets is asked for, see [Sockets].
+func (f *Filter) Sockets() bool { return f.at.set || f.states }
 
 func (w *Wanted) words() []string {
 	var s []string

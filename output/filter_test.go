@@ -143,7 +143,7 @@ func TestAlarm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Rings(r.Conns) != want {
+		if a.Rings(r) != want {
 			t.Errorf("%s: %v", names, !want)
 		}
 	}

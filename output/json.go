@@ -34,6 +34,14 @@ func (e *encoder) value(v any) {
 
 func (e *encoder) raw(s string) { e.w.WriteString(s) }
 
+// next begins the line of element i of an array.
+func (e *encoder) next(i int) {
+	if i > 0 {
+		e.raw(",")
+	}
+	e.raw("\n")
+}
+
 func (e *encoder) close() error {
 	if err := e.w.Flush(); e.err == nil {
 		e.err = err
@@ -52,20 +60,22 @@ func (n noNewline) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// JSON writes the report as one document, one connection a line.
+// JSON writes the report as one document, one finding or connection a line.
 func JSON(w io.Writer, r *Report) error {
 	e := newEncoder(w)
 	e.raw("{\"type\": \"report\",\n\"input\": ")
 	e.value(newInputs(r.Inputs))
 	e.raw(",\n\"summary\": ")
 	e.value(newSummary(r))
-	e.raw(",\n\"findings\": [],\n\"connections\": [")
+	e.raw(",\n\"findings\": [")
 	f := refs{r.Inputs}
+	for i := range r.Findings {
+		e.next(i)
+		e.value(newFinding(&r.Findings[i], f))
+	}
+	e.raw("],\n\"connections\": [")
 	for i := range r.Conns.Len() {
-		if i > 0 {
-			e.raw(",")
-		}
-		e.raw("\n")
+		e.next(i)
 		res := r.Conns.Result(i)
 		e.value(newConnection(&res, f))
 	}
@@ -80,13 +90,18 @@ type lastLine struct {
 	Summary jsonSummary `json:"summary"`
 }
 
-// NDJSON writes one connection a line, and the run's summary as the last one.
+// NDJSON writes one connection a line, then one finding a line, and the run's
+// summary as the last one.
 func NDJSON(w io.Writer, r *Report) error {
 	e := newEncoder(w)
 	f := refs{r.Inputs}
 	for i := range r.Conns.Len() {
 		res := r.Conns.Result(i)
 		e.value(newConnection(&res, f))
+		e.raw("\n")
+	}
+	for i := range r.Findings {
+		e.value(newFinding(&r.Findings[i], f))
 		e.raw("\n")
 	}
 	e.value(lastLine{"summary", newInputs(r.Inputs), newSummary(r)})

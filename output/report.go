@@ -30,6 +30,9 @@ type Report struct {
 	Inputs  []capture.Input
 	Packets uint64 // of any kind, of all inputs, as far as they were looked at
 	Conns   Connections
+	// Findings are what the connections together say, the most harmful first.
+	Findings []classify.Finding
+	Env      classify.Env // what the verdicts depended on
 	// Filter describes the selection in the user's words, "" if everything
 	// was selected; Total is then the number of connections before it.
 	Filter string

@@ -1,9 +1,10 @@
 package output
 
 import (
-	"hangup/assembler"
+	"slices"
 	"strings"
 
+	"hangup/assembler"
 	"hangup/classify"
 )
 
@@ -52,20 +53,56 @@ func (s *selected) Verdict(i int) *classify.Verdict { return s.Connections.Verdi
 func (s *selected) Result(i int) classify.Result    { return s.Connections.Result(s.index[i]) }
 func (s *selected) Summary() classify.Summary       { return s.sum }
 
-// Alarm is the set of classes and causes that --fail-on names.
-type Alarm struct {
-	class [5]bool
-	cause [classify.NumCauses]bool
+// Findings are what the connections together tell. A selection of places or
+// times is a system of its own, with findings of its own; one of endings is
+// not, since what ended well is what the rest must be held against: then the
+// findings of all are kept as far as their examples are selected.
+func Findings(all Report, f *Filter) []classify.Finding {
+	place := *f
+	place.anyClass, place.anyCause, place.anyBy, place.Conn = true, true, true, ConnSpec{}
+	sum := all.Conns.Summary()
+	since, until := f.since.in(sum.First, sum.Last), f.until.in(sum.First, sum.Last)
+	list := classify.NewFindings(all.Env)
+	chosen := make(map[uint64]bool)
+	for i := range all.Conns.Len() {
+		c, v := all.Conns.Conn(i), all.Conns.Verdict(i)
+		if !place.keeps(c, v, since, until) {
+			continue
+		}
+		list.Add(c, v)
+		if f.keeps(c, v, since, until) {
+			chosen[c.ID] = true
+		}
+	}
+	found := list.Finish(all.Inputs...)
+	return slices.DeleteFunc(found, func(x classify.Finding) bool {
+		return len(x.Connections) > 0 && !slices.ContainsFunc(x.Connections, func(id uint64) bool { return chosen[id] })
+	})
 }
 
-// ParseAlarm reads classes and causes, in any order.
+// Alarm is the set of classes, causes and findings that --fail-on names.
+type Alarm struct {
+	finding map[string]bool
+	class   [5]bool
+	cause   [classify.NumCauses]bool
+}
+
+// finding is what stands before the kind of a finding in --fail-on.
+const finding = "finding:"
+
+// ParseAlarm reads classes, causes and kinds of findings, in any order.
 func ParseAlarm(names []string) (*Alarm, error) {
-	a := new(Alarm)
+	a := &Alarm{finding: make(map[string]bool)}
 	for _, s := range names {
 		if c, ok := classify.ParseClass(s); ok {
 			a.class[c] = true
 		} else if c, ok := classify.ParseCause(s); ok {
 			a.cause[c] = true
+		} else if kind, ok := strings.CutPrefix(s, finding); ok {
+			if !slices.Contains(classify.FindingKinds(), kind) {
+				return nil, unknown("--fail-on", kind, "finding", classify.FindingKinds())
+			}
+			a.finding[kind] = true
 		} else {
 			return nil, unknown("--fail-on", s, "class or cause", append(classes(), causes()...))
 		}
@@ -73,9 +110,18 @@ func ParseAlarm(names []string) (*Alarm, error) {
 	return a, nil
 }
 
-// Rings reports whether any connection is of a class or cause named.
-func (a *Alarm) Rings(c Connections) bool {
-	s := c.Summary()
+// NeedsFindings reports whether the alarm asks for findings.
+func (a *Alarm) NeedsFindings() bool { return len(a.finding) > 0 }
+
+// Rings reports whether any connection is of a class or cause named, or a
+// finding of a kind named was made.
+func (a *Alarm) Rings(r *Report) bool {
+	for i := range r.Findings {
+		if a.finding[r.Findings[i].Kind] {
+			return true
+		}
+	}
+	s := r.Conns.Summary()
 	for class, n := range s.ByClass {
 		if n > 0 && a.class[class] {
 			return true

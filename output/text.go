@@ -11,8 +11,8 @@ import (
 )
 
 // Text prints the report for people: what was read and what was wrong with
-// it, how many connections ended how, and one example of every way to end
-// badly, the most harmful first.
+// it, what the connections together tell, how many ended how, and one example
+// of every way to end badly, the most harmful first.
 func Text(w io.Writer, r *Report, s Style) error {
 	sum := r.Conns.Summary()
 	t := &text{
@@ -26,6 +26,7 @@ func Text(w io.Writer, r *Report, s Style) error {
 	}
 	t.header()
 	t.trouble()
+	t.findings()
 	t.table()
 	if !s.Quiet {
 		t.groups()

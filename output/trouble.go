@@ -1,18 +1,21 @@
 package output
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"hangup/capture"
+	"hangup/classify"
 )
 
 const manyTroubles = 8
 
 // trouble says, before anything else is claimed, what was wrong with the
-// capture: every line weakens what the verdicts below may rest on.
+// capture: every line weakens what the verdicts below may rest on. What the
+// finding about the capture says too is left to it.
 func (t *text) trouble() {
 	var lines []string
 	for i := range t.r.Inputs {
@@ -20,7 +23,7 @@ func (t *text) trouble() {
 		if in.Err != nil {
 			lines = append(lines, clean(in.Err.Error())+".") // it names its file
 		}
-		for _, s := range troubles(in, t.style.Verbose) {
+		for _, s := range t.troubles(in) {
 			if len(t.r.Inputs) > 1 {
 				s = inputName(in) + ": " + s
 			}
@@ -40,9 +43,10 @@ func (t *text) trouble() {
 	t.blank()
 }
 
-func troubles(in *capture.Input, verbose bool) []string {
+func (t *text) troubles(in *capture.Input) []string {
 	var s []string
-	if in.Drops > 0 {
+	found := len(t.r.Findings) > 0 && t.r.Findings[0].Kind == classify.KindUntrusted
+	if in.Drops > 0 && !found {
 		s = append(s, fmt.Sprintf("The capturing host dropped %s: silence and gaps below may be the capture's own.", plural(in.Drops, "packet")))
 	}
 	if in.Cut > 0 {
@@ -53,7 +57,7 @@ func troubles(in *capture.Input, verbose bool) []string {
 		bad -= min(bad, n)
 	}
 	if bad > 0 {
-		s = append(s, fmt.Sprintf("%s left out as malformed%s.", are(bad, "packet"), samples(in, verbose)))
+		s = append(s, fmt.Sprintf("%s left out as malformed%s.", are(bad, "packet"), samples(in, t.style.Verbose)))
 	}
 	for _, link := range slices.Sorted(maps.Keys(in.Unsupported)) {
 		s = append(s, fmt.Sprintf("%s left out: link type %s is not supported.", are(in.Unsupported[link], "packet"), clean(link)))
@@ -81,4 +85,18 @@ func are(n uint64, noun string) string {
 		verb = " was"
 	}
 	return plural(n, noun) + verb
+}
+
+// Remark says why the report r, selected from all, is empty; nil if it is not.
+func Remark(all, r *Report) error {
+	n := all.Conns.Summary().Connections
+	switch {
+	case all.Packets == 0:
+		return errors.New("no packets in the input; was the capture stopped too early, or its filter too narrow?")
+	case n == 0:
+		return fmt.Errorf("no TCP among the %d packets of the input; capture with the filter tcp or icmp or icmp6, on the interface that the connections use", all.Packets)
+	case r.Conns.Summary().Connections == 0:
+		return fmt.Errorf("none of the %d connections is selected (%s); loosen the selection, --all without it lists them", n, r.Filter)
+	}
+	return nil
 }

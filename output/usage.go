@@ -7,6 +7,7 @@ program saw.
   hangup trace.pcap                    the report
   tcpdump -w - tcp | hangup            the same from a pipe
   hangup --conn 17 trace.pcap          one connection, packet by packet
+  hangup --ss-at 12.5 trace.pcap       what ss would have shown at a moment
   hangup --explain close-wait-leak     what a cause means, and what to do
 
 Input
@@ -18,12 +19,17 @@ Report
   --format FORMAT            text, json, ndjson or csv
   -o, --output FILE          write to FILE, which appears when it is complete
   -a, --all                  list every connection, fold nothing
-  --limit N                  spell out N groups or ladders (10), 0 for all
-  -v, --verbose              error texts, marks, handshakes
-  -q, --quiet                header and table only, no progress bar
+  --limit N                  spell out N findings, groups or ladders (10),
+                             0 for all
+  -v, --verbose              findings in full, error texts, marks, handshakes
+  -q, --quiet                header, titles and table only, no progress bar
+  --no-findings              counts and examples only, in the least memory
   --width COLUMNS            instead of the terminal's, or 80
   --color WHEN               auto, always or never
-  --fail-on CLASS[,CAUSE]    exit 3 if a connection is of one of these
+  --fail-on CLASS[,CAUSE]    exit 3 if a connection is of one of these, or,
+                             as finding:KIND, if such a finding was made
+  --ss-at TIME               instead: sockets as ss -tan would have listed them
+  --states                   instead: number of sockets by state over time
 
 Selection, several by commas
   --class CLASS              reset, timed-out, half-open, open, graceful

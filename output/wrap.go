@@ -130,7 +130,7 @@ func significant(v float64) string {
 	return s
 }
 
-// span is a duration in ns as people say it.
+// span is a duration in ns as people say it, and Go above two minutes.
 func span(ns int64) string {
 	if ns < 0 {
 		return "-" + span(-ns)
@@ -148,20 +148,16 @@ func span(ns int64) string {
 		return significant(float64(ns)/1e6) + nbsp + "ms"
 	case d < 99950*time.Millisecond:
 		return significant(float64(ns)/1e9) + nbsp + "s"
-	case round < time.Hour:
-		return two(round/time.Minute, "min", round%time.Minute/time.Second, "s")
 	case round < 48*time.Hour:
-		return two(round/time.Hour, "h", round%time.Hour/time.Minute, "min")
+		s := round.String()
+		for _, zero := range []string{"m0s", "h0m"} { // 2m0s is 2m
+			if strings.HasSuffix(s, zero) {
+				s = s[:len(s)-2]
+			}
+		}
+		return s
 	}
-	return two(round/(24*time.Hour), "d", round%(24*time.Hour)/time.Hour, "h")
-}
-
-func two(a time.Duration, ua string, b time.Duration, ub string) string {
-	s := fmt.Sprint(int64(a)) + nbsp + ua
-	if b > 0 {
-		s += nbsp + fmt.Sprint(int64(b)) + nbsp + ub
-	}
-	return s
+	return fmt.Sprintf("%dd%dh", int64(round/(24*time.Hour)), int64(round%(24*time.Hour)/time.Hour))
 }
 
 // clock prints times of one capture in UTC, with the date only where the
