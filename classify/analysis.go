@@ -48,9 +48,9 @@ type kept struct {
 const few = 5
 
 // maxOpen is how many connections with an open verdict are kept as a whole:
-// about 40 MB. Beyond it a connection shares the fate of an earlier one with
+// about 25 MB. Beyond it a connection shares the fate of an earlier one with
 // the same cause at the same server.
-const maxOpen = 1 << 16
+const maxOpen = 1 << 15
 
 // Ends tells the analysis where the capture ends. Connections that were still
 // going come after it, and need not be kept until Finish then.

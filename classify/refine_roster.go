@@ -2,6 +2,7 @@ package classify
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -58,46 +59,61 @@ func (r *roster[K, V]) val(n int32) *V {
 	return &r.vals[n-1]
 }
 
-// begun remembers when connections of each server began, the latest some
-// millions of them.
-type begun struct {
-	pages [][]start
+// begun remembers when connections of each server began: the latest two
+// million of them, in 8 bytes each.
+type begun struct{ pages []beginnings }
+
+// beginnings are connections that began at about the same time.
+type beginnings struct {
+	base int64 // ns
+	list []beginning
 }
 
-type start struct {
-	at      int64 // ns
-	server  int32
-	refused bool
+type beginning struct {
+	after  uint32 // µs since base
+	server uint32 // shifted left by one, lowest bit set if it refused
 }
 
 const (
-	startPage  = 1 << 14
-	startPages = 1 << 8
+	beginningsPage = 1 << 14
+	begunPages     = 1 << 7
 )
 
 func (b *begun) add(server int32, at int64, refused bool) {
-	last := len(b.pages) - 1
-	if last < 0 || len(b.pages[last]) == startPage {
-		page := []start(nil)
-		if len(b.pages) == startPages {
-			page = b.pages[0][:0]
-			b.pages = append(b.pages[:0], b.pages[1:]...)
-		} else if last >= 0 {
-			page = make([]start, 0, startPage)
-		}
-		b.pages = append(b.pages, page)
-		last = len(b.pages) - 1
+	k := len(b.pages) - 1
+	if k < 0 || len(b.pages[k].list) == beginningsPage || at < b.pages[k].base || (at-b.pages[k].base)/1000 > math.MaxUint32 {
+		b.turn(at)
+		k = len(b.pages) - 1
 	}
-	b.pages[last] = append(b.pages[last], start{at, server, refused})
+	p := &b.pages[k]
+	p.list = append(p.list, beginning{uint32((at - p.base) / 1000), uint32(server)<<1 | uint32(b2i(refused))})
+}
+
+// turn starts a page, in place of the oldest once there are enough. Endings
+// come later than what is reported first may have begun: some way back.
+func (b *begun) turn(at int64) {
+	p := beginnings{base: at - 30*60*second}
+	if len(b.pages) == begunPages {
+		p.list = b.pages[0].list[:0]
+		b.pages = b.pages[:copy(b.pages, b.pages[1:])]
+	}
+	b.pages = append(b.pages, p)
+}
+
+// start is when a connection began, ns, and whether it was refused.
+type start struct {
+	at      int64
+	refused bool
 }
 
 // of lists the beginnings at the servers that are keys of wanted, in order.
 func (b *begun) of(wanted map[int32][]*question) map[int32][]start {
 	all := map[int32][]start{}
-	for _, page := range b.pages {
-		for _, s := range page {
-			if _, ok := wanted[s.server]; ok {
-				all[s.server] = append(all[s.server], s)
+	for _, p := range b.pages {
+		for _, s := range p.list {
+			server := int32(s.server >> 1)
+			if _, ok := wanted[server]; ok {
+				all[server] = append(all[server], start{p.base + int64(s.after)*1000, s.server&1 != 0})
 			}
 		}
 	}

@@ -18,7 +18,20 @@ type finding struct {
 	class      Class
 	by         Party
 	confidence Confidence
-	alts       []Alternative
+	alts       doubts
+}
+
+// doubts are the alternatives to a finding, as many as have a Why.
+type doubts [4]Alternative
+
+// add appends a; there is room for all that one rule can think of.
+func (d *doubts) add(a Alternative) {
+	for i := range d {
+		if d[i].Why == 0 {
+			d[i] = a
+			return
+		}
+	}
 }
 
 // Rules is the ordered list, specific before general.
@@ -123,7 +136,9 @@ func (v *view) judge() Verdict {
 		v.named = true
 		out.Class, out.Cause, out.By, out.Confidence = f.class, rules[i].Cause, f.by, f.confidence
 		for _, a := range f.alts {
-			out.addAlt(a)
+			if a.Why != 0 {
+				out.addAlt(a)
+			}
 		}
 	}
 	v.doubt(&out)

@@ -13,10 +13,10 @@ func (v *view) closed() (first assembler.Side, ok bool) {
 
 // settled grades a close by both FINs: certain once both are acknowledged.
 func (v *view) settled(by Party) finding {
-	f := finding{Graceful, by, Certain, nil}
+	f := finding{Graceful, by, Certain, doubts{}}
 	if v.cl.FIN.Pending() || v.sv.FIN.Pending() {
 		f.confidence = Likely
-		f.alts = []Alternative{{FinTimeout, WhyNoFinAck}}
+		f.alts = doubts{{FinTimeout, WhyNoFinAck}}
 	}
 	return f
 }
@@ -29,7 +29,7 @@ func multipathClose(v *view) (finding, bool) {
 	if !v.c.MPTCP || !a.Seen() || !b.Seen() || v.cl.FastClose.Seen() || v.sv.FastClose.Seen() {
 		return finding{}, false
 	}
-	return finding{Graceful, BySide(v.firstDataFIN().Side), Likely, nil}, true
+	return finding{Graceful, BySide(v.firstDataFIN().Side), Likely, doubts{}}, true
 }
 
 // firstDataFIN is the first DATA_FIN of an MPTCP connection in which both are.
@@ -52,7 +52,7 @@ func unseenFIN(v *view) (finding, bool) {
 	if other.FIN.Seen() || shown.AckStep != 1 || other.Lost == 0 && !v.partial(assembler.OneWay) {
 		return finding{}, false
 	}
-	f := finding{Graceful, BySide(s), Possible, []Alternative{{CloseWaitLeak, WhyCaptureGap}}}
+	f := finding{Graceful, BySide(s), Possible, doubts{{CloseWaitLeak, WhyCaptureGap}}}
 	if shown.LastAckStep.Time <= shown.FIN.First.Time {
 		f.by = BySide(s.Peer())
 		f.alts[0].Cause = StillOpen
@@ -155,34 +155,34 @@ func closeWaitLeak(v *view) (finding, bool) {
 	if closer.AckedPastFIN > 0 && v.after(leaker.LastData.Time) < leakAge {
 		return finding{}, false // half-closed on purpose, and in use
 	}
-	f := finding{HalfOpen, BySide(s.Peer()), Likely, nil}
+	f := finding{HalfOpen, BySide(s.Peer()), Likely, doubts{}}
 	if v.after(max(closer.FIN.Answered.Time, leaker.LastData.Time)) < leakAge {
 		f.confidence = Possible
-		f.alts = []Alternative{{HalfClose, WhyMayYetClose}, {OrderlyClose, WhyTooEarly}}
+		f.alts = doubts{{HalfClose, WhyMayYetClose}, {OrderlyClose, WhyTooEarly}}
 	}
 	return f, true
 }
 
 // stillOpen: nothing in the capture ends it.
 func stillOpen(v *view) (finding, bool) {
-	f := finding{Open, ByUnknown, Likely, nil}
+	f := finding{Open, ByUnknown, Likely, doubts{}}
 	if v.named {
 		return f, true // hidden: what may follow does not matter
 	}
 	if s, ok := v.firstFIN(); ok {
 		f.confidence = Possible
-		f.alts = []Alternative{{OrderlyClose, WhyTooEarly}}
+		f.alts = doubts{{OrderlyClose, WhyTooEarly}}
 		if v.c.End(s).AckedPastFIN > 0 {
-			f.alts = []Alternative{{HalfClose, WhyMayYetClose}}
+			f.alts = doubts{{HalfClose, WhyMayYetClose}}
 		}
 		if v.partial(assembler.OneWay) {
-			f.alts = []Alternative{{OrderlyClose, WhyOneWay}}
+			f.alts = doubts{{OrderlyClose, WhyOneWay}}
 		}
 	}
 	for _, r := range v.c.KeptResets() {
 		if !weighable(v.c, &r) {
 			f.confidence = Possible
-			f.alts = append(f.alts, Alternative{AbortiveClose, WhyUnweighed})
+			f.alts.add(Alternative{AbortiveClose, WhyUnweighed})
 			break
 		}
 	}

@@ -12,7 +12,7 @@ func connectionRefused(v *view) (finding, bool) {
 	if r == nil || v.sv.SYNACK.Seen() || v.c.Established.Seen() {
 		return finding{}, false
 	}
-	f := finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}
+	f := finding{Reset, BySide(r.Side), Likely, doubts{{InjectedReset, WhyFirewallReset}}}
 	// Where only the answer was captured: nobody else sends sequence number 0.
 	lone := v.partial(assembler.NoStart) && v.partial(assembler.OneWay) && r.Flags.Has(capture.ACK) &&
 		r.Seq == 0 && r.Stateless && v.c.NResets == v.sender().Packets
@@ -50,13 +50,13 @@ func icmpRejected(v *view) (finding, bool) {
 	if m == nil {
 		return finding{}, false
 	}
-	f := finding{Reset, ByNetwork, Certain, nil}
+	f := finding{Reset, ByNetwork, Certain, doubts{}}
 	if m.Router == v.c.End(m.Side.Peer()).Addr {
 		f.by = BySide(m.Side.Peer())
 	}
 	if !v.gaveUp(&v.c.End(m.Side).SYN) {
 		f.confidence = Likely
-		f.alts = []Alternative{{ConnectTimeout, WhyMaybeTrying}}
+		f.alts = doubts{{ConnectTimeout, WhyMaybeTrying}}
 	}
 	return f, true
 }
@@ -74,10 +74,10 @@ func dialCancelled(v *view) (finding, bool) {
 		if !v.cl.SYN.Seen() {
 			// A SYN-ACK that nobody seems to have asked for: its SYN was not
 			// captured, or bore a forged address.
-			return finding{Reset, ByClient, Possible, []Alternative{{PeerLostState, WhyCaptureGap}}}, r.Trigger == assembler.ToSYNACK
+			return finding{Reset, ByClient, Possible, doubts{{PeerLostState, WhyCaptureGap}}}, r.Trigger == assembler.ToSYNACK
 		}
 		if r.Seq == v.cl.ISN+1 {
-			return finding{Reset, ByClient, Likely, nil}, true
+			return finding{Reset, ByClient, Likely, doubts{}}, true
 		}
 	}
 	return finding{}, false
@@ -92,12 +92,12 @@ func connectTimeout(v *view) (finding, bool) {
 	switch {
 	case !v.gaveUp(&v.cl.SYN):
 		f.confidence = Possible
-		f.alts = []Alternative{{StillOpen, WhyMaybeTrying}}
+		f.alts = doubts{{StillOpen, WhyMaybeTrying}}
 	case v.cl.SYN.Count == 1:
 		// Every kernel repeats a SYN: this one's owner gave up first, or
 		// only what it sent was captured.
 		f.confidence = Possible
-		f.alts = []Alternative{{DialCancelled, WhyProgramGaveUp}, {StillOpen, WhyOneWay}}
+		f.alts = doubts{{DialCancelled, WhyProgramGaveUp}, {StillOpen, WhyOneWay}}
 	}
 	return f, true
 }
@@ -110,7 +110,7 @@ func handshakeIncomplete(v *view) (finding, bool) {
 	f := finding{class: HalfOpen, by: ByUnknown, confidence: Likely}
 	if v.after(v.sv.SYNACK.Last.Time) < second {
 		f.confidence = Possible
-		f.alts = []Alternative{{StillOpen, WhyTooEarly}}
+		f.alts = doubts{{StillOpen, WhyTooEarly}}
 	}
 	return f, true
 }
@@ -134,7 +134,7 @@ func overflowReset(v *view) (finding, bool) {
 	if r == nil || r.Side != assembler.Server || !bare(r) || !v.neverServed() || v.cl.FIN.Seen() {
 		return finding{}, false
 	}
-	f := finding{Reset, ByServer, Likely, []Alternative{
+	f := finding{Reset, ByServer, Likely, doubts{
 		{PeerLostState, WhyReboot}, {ListenerClosed, WhyListenerUnknown}, {InjectedReset, WhyFirewallReset},
 	}}
 	if v.sv.SYNACK.Last.Time > v.c.Established.Time {
@@ -150,7 +150,7 @@ func overflowSilent(v *view) (finding, bool) {
 	if v.rst != nil || !v.neverServed() || v.sv.SYNACK.Last.Time <= v.c.Established.Time || v.sv.Packets > v.sv.SYNACK.Count {
 		return finding{}, false
 	}
-	f := finding{HalfOpen, ByServer, Likely, []Alternative{{HandshakeIncomplete, WhyAckLost}}}
+	f := finding{HalfOpen, ByServer, Likely, doubts{{HandshakeIncomplete, WhyAckLost}}}
 	if v.sv.SYNACK.Count < 3 || !v.cl.FirstData.Seen() {
 		// With TCP_DEFER_ACCEPT a listener repeats its SYN-ACK until data comes.
 		f.confidence = Possible
@@ -170,7 +170,7 @@ func staleTuple(v *view) (finding, bool) {
 			continue
 		}
 		if old.Challenges > 0 && old.LastChallenge.Time >= v.c.Successor.Time {
-			return finding{Reset, BySide(r.Side), Certain, nil}, true
+			return finding{Reset, BySide(r.Side), Certain, doubts{}}, true
 		}
 	}
 	return finding{}, false

@@ -17,17 +17,17 @@ func injectedReset(v *view) (finding, bool) {
 	if cues == 0 {
 		// No kernel aborts with a bare RST, and nothing is there that this
 		// one would answer.
-		f := finding{Reset, ByUnknown, Possible, []Alternative{{PeerLostState, WhyLateAbort}, {AbortiveClose, WhyOddAbort}}}
+		f := finding{Reset, ByUnknown, Possible, doubts{{PeerLostState, WhyLateAbort}, {AbortiveClose, WhyOddAbort}}}
 		return f, bare(r) && !talksOn(v.c, r) && unsolicited(v, r) && !v.partial(assembler.NoStart|assembler.OneWay|assembler.Gaps)
 	}
-	f := finding{Reset, ByMiddlebox, Likely, nil}
+	f := finding{Reset, ByMiddlebox, Likely, doubts{}}
 	switch {
 	case cues > 1:
 		f.confidence = Certain
 	case bare(r):
-		f.alts = []Alternative{{PeerLostState, WhyOneSign}}
+		f.alts = doubts{{PeerLostState, WhyOneSign}}
 	default:
-		f.alts = []Alternative{{AbortiveClose, WhyOneSign}}
+		f.alts = doubts{{AbortiveClose, WhyOneSign}}
 	}
 	if cues == 1 && rerouted(v.c.End(r.Side), r) {
 		f.confidence = Possible
@@ -149,5 +149,5 @@ func resetByOwnHost(v *view) (finding, bool) {
 	if r == nil || !v.established() || !talksOn(v.c, r) || !genuineStateless(v.sender(), r) {
 		return finding{}, false
 	}
-	return finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyFirewallReset}}}, true
+	return finding{Reset, BySide(r.Side), Likely, doubts{{InjectedReset, WhyFirewallReset}}}, true
 }

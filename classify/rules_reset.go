@@ -24,7 +24,7 @@ func lateAlert(v *view) (finding, bool) {
 	default:
 		return finding{}, false
 	}
-	return finding{Graceful, BySide(s), Likely, nil}, true
+	return finding{Graceful, BySide(s), Likely, doubts{}}, true
 }
 
 // crossedByAlert reports whether what crossed closer's FIN was a TLS alert alone.
@@ -45,7 +45,7 @@ func writeAfterClose(v *view) (finding, bool) {
 	if !late && !crossedFIN(v.sender(), w) {
 		return finding{}, false
 	}
-	f := finding{Reset, BySide(r.Side.Peer()), Certain, nil}
+	f := finding{Reset, BySide(r.Side.Peer()), Certain, doubts{}}
 	if !w.LateAfterAck || v.sender().AckedPastFIN > 0 || farewells(w) {
 		// It may have crossed the FIN, the closer's reading half may have
 		// lived on for a while, or the writer was closing as well.
@@ -84,10 +84,10 @@ func finWait2Expired(v *view) (finding, bool) {
 		b.FIN.First.Time < a.FIN.Answered.Time {
 		return finding{}, false
 	}
-	f := finding{Reset, BySide(r.Side.Peer()), Likely, nil}
+	f := finding{Reset, BySide(r.Side.Peer()), Likely, doubts{}}
 	if b.FIN.First.Time-a.FIN.Answered.Time < finWait {
 		f.confidence = Possible
-		f.alts = []Alternative{{PeerLostState, WhyShortFinWait}}
+		f.alts = doubts{{PeerLostState, WhyShortFinWait}}
 	}
 	return f, true
 }
@@ -100,10 +100,10 @@ func peerLostState(v *view) (finding, bool) {
 	if r == nil || !bare(r) || !v.established() || unsolicited(v, r) {
 		return finding{}, false
 	}
-	f := finding{Reset, BySide(r.Side), Likely, []Alternative{{InjectedReset, WhyMiddleboxExpired}}}
+	f := finding{Reset, BySide(r.Side), Likely, doubts{{InjectedReset, WhyMiddleboxExpired}}}
 	if r.Trigger == assembler.NoTrigger || !r.Stateless {
 		f.confidence = Possible
-		f.alts = append(f.alts, Alternative{AbortiveClose, WhyLateAbort})
+		f.alts.add(Alternative{AbortiveClose, WhyLateAbort})
 	}
 	return f, true
 }
@@ -153,7 +153,7 @@ func closeWithUnreadData(v *view) (finding, bool) {
 	if !shown && (unanswered(r) == 0 || v.asked() == r.Side && r.AckBehind == 0) {
 		return finding{}, false
 	}
-	f := finding{Reset, v.aborter(), Possible, []Alternative{{AbortiveClose, WhyReadUnknown}}}
+	f := finding{Reset, v.aborter(), Possible, doubts{{AbortiveClose, WhyReadUnknown}}}
 	if shown {
 		f.confidence = Likely
 	}
@@ -177,7 +177,7 @@ func (v *view) aborter() Party {
 // its listener's queue.
 func (v *view) mayBeListener(f *finding) {
 	if v.rst.Side == assembler.Server && !v.sv.FirstData.Seen() && !v.sv.FIN.Seen() && v.established() {
-		f.alts = append(f.alts, Alternative{ListenerClosed, WhyListenerUnknown})
+		f.alts.add(Alternative{ListenerClosed, WhyListenerUnknown})
 	}
 }
 
@@ -186,7 +186,7 @@ func (v *view) mayBeListener(f *finding) {
 func (v *view) mayBeForged(f *finding) {
 	if !live(v.c, v.rst) {
 		f.confidence = Possible
-		f.alts = append(f.alts, Alternative{InjectedReset, WhyFirewallReset})
+		f.alts.add(Alternative{InjectedReset, WhyFirewallReset})
 	}
 }
 
@@ -195,9 +195,9 @@ func (v *view) mayBeForged(f *finding) {
 func fastClose(v *view) (finding, bool) {
 	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
 		if v.c.MPTCP && v.c.End(s).FastClose.Seen() {
-			f := finding{Reset, BySide(s), Certain, nil}
+			f := finding{Reset, BySide(s), Certain, doubts{}}
 			if v.c.End(s.Peer()).FirstData.Seen() {
-				f.confidence, f.alts = Likely, []Alternative{{CloseWithUnreadData, WhyUnreadUnknown}}
+				f.confidence, f.alts = Likely, doubts{{CloseWithUnreadData, WhyUnreadUnknown}}
 			}
 			return f, true
 		}
@@ -213,17 +213,17 @@ func abortiveClose(v *view) (finding, bool) {
 	if r == nil {
 		return finding{}, false
 	}
-	f := finding{Reset, v.aborter(), Likely, nil}
+	f := finding{Reset, v.aborter(), Likely, doubts{}}
 	if bare(r) {
 		f.confidence = Possible
-		f.alts = []Alternative{{PeerLostState, WhyLateAbort}, {InjectedReset, WhyMiddleboxExpired}}
+		f.alts = doubts{{PeerLostState, WhyLateAbort}, {InjectedReset, WhyMiddleboxExpired}}
 		return f, true
 	}
 	if v.receiver().FirstData.Seen() {
-		f.alts = append(f.alts, Alternative{CloseWithUnreadData, WhyUnreadUnknown})
+		f.alts.add(Alternative{CloseWithUnreadData, WhyUnreadUnknown})
 	}
 	v.mayBeListener(&f)
-	if len(f.alts) == 0 && inStep(v, r) {
+	if f.alts[0].Why == 0 && inStep(v, r) {
 		f.confidence = Certain
 	}
 	v.mayBeForged(&f)

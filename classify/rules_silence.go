@@ -62,7 +62,7 @@ func keepaliveTimeout(v *view) (finding, bool) {
 	if e == nil || v.stalled(e) {
 		return finding{}, false
 	}
-	f := finding{TimedOut, ByUnknown, Likely, nil}
+	f := finding{TimedOut, ByUnknown, Likely, doubts{}}
 	if v.rst == nil {
 		return f, t.Count >= 2 && v.gaveUp(t)
 	}
@@ -78,7 +78,7 @@ func keepaliveTimeout(v *view) (finding, bool) {
 		return finding{}, false
 	case !onTime:
 		f.confidence = Possible
-		f.alts = []Alternative{{AbortiveClose, WhyProgramGaveUp}}
+		f.alts = doubts{{AbortiveClose, WhyProgramGaveUp}}
 	}
 	return f, true
 }
@@ -106,10 +106,10 @@ func pmtuBlackhole(v *view) (finding, bool) {
 	if !heard && !smallerAsked(v.c) {
 		return finding{}, false
 	}
-	f := finding{HalfOpen, ByNetwork, Likely, []Alternative{{PeerVanished, WhyMaybeTrying}}}
+	f := finding{HalfOpen, ByNetwork, Likely, doubts{{PeerVanished, WhyMaybeTrying}}}
 	if v.gaveUp(t) {
 		f.class = TimedOut
-		f.alts = []Alternative{{RetransmissionTimeout, WhySizeOnly}}
+		f.alts = doubts{{RetransmissionTimeout, WhySizeOnly}}
 	}
 	return f, true
 }
@@ -132,9 +132,9 @@ func retransmissionTimeout(v *view) (finding, bool) {
 	if e == nil || v.stalled(e) || !v.endedBy(e, t) {
 		return finding{}, false
 	}
-	f := finding{TimedOut, ByUnknown, Likely, nil}
+	f := finding{TimedOut, ByUnknown, Likely, doubts{}}
 	if v.rst != nil && !bare(v.rst) {
-		f.alts = []Alternative{{AbortiveClose, WhyProgramGaveUp}}
+		f.alts = doubts{{AbortiveClose, WhyProgramGaveUp}}
 	}
 	return f, true
 }
@@ -150,7 +150,7 @@ func deafSender(v *view) (finding, bool) {
 			continue
 		}
 		if v.gaveUp(&e.Deaf) {
-			return finding{TimedOut, ByUnknown, Likely, []Alternative{{StillOpen, WhyDeaf}}}, true
+			return finding{TimedOut, ByUnknown, Likely, doubts{{StillOpen, WhyDeaf}}}, true
 		}
 	}
 	return finding{}, false
@@ -162,7 +162,7 @@ func finTimeout(v *view) (finding, bool) {
 	if e == nil || !v.endedBy(e, t) {
 		return finding{}, false
 	}
-	return finding{TimedOut, ByUnknown, Likely, nil}, true
+	return finding{TimedOut, ByUnknown, Likely, doubts{}}, true
 }
 
 // peerVanished: data, FIN or probes unanswered, and the sender still trying
@@ -179,7 +179,7 @@ func peerVanished(v *view) (finding, bool) {
 		if e == nil || v.stalled(e) {
 			continue
 		}
-		return finding{HalfOpen, ByUnknown, Possible, []Alternative{{s.alt, WhyMaybeGaveUp}}}, true
+		return finding{HalfOpen, ByUnknown, Possible, doubts{{s.alt, WhyMaybeGaveUp}}}, true
 	}
 	return finding{}, false
 }
@@ -197,14 +197,14 @@ func zeroWindowStall(v *view) (finding, bool) {
 		if !z.Pending() || v.rst != nil || v.after(z.First.Time) < stallAge && writer.WinProbes < 2 {
 			continue
 		}
-		f := finding{Open, BySide(s), Likely, nil}
+		f := finding{Open, BySide(s), Likely, doubts{}}
 		probed := p.Seen() && p.First.Time > z.First.Time
 		switch {
 		case probed && p.Interval() > 0 && v.gaveUp(p):
 			f.class = TimedOut
 		case probed && p.Pending() && p.Count >= 2:
 			f.class, f.confidence = HalfOpen, Possible
-			f.alts = []Alternative{{PeerVanished, WhyMaybeTrying}}
+			f.alts = doubts{{PeerVanished, WhyMaybeTrying}}
 		}
 		return f, true
 	}
