@@ -1,9 +1,7 @@
 package classify
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"hangup/assembler"
 )
@@ -30,7 +28,8 @@ type storms struct {
 
 type storm struct {
 	dials  uint64
-	window []redial // reconnects within stormWindow of the latest
+	window []redial         // reconnects within stormWindow of the latest, the oldest first
+	hosts  map[[16]byte]int // the clients in window, and how often each is there
 	peak   wave
 	waves  uint32
 	lastAt int64
@@ -75,23 +74,23 @@ func (s *storms) add(x *subject) {
 	}
 }
 
+// stormDials bounds a wave: more reconnects at once make it no clearer.
+const stormDials = 4096
+
 // redial adds one reconnect to the wave under way.
 func (t *storm) redial(c *assembler.Conn) {
 	at := c.First.Time
-	keep := t.window[:0]
-	for _, r := range t.window {
-		if at-r.at < stormWindow {
-			keep = append(keep, r)
-		}
+	old := 0
+	for old < len(t.window) && (at-t.window[old].at >= stormWindow || len(t.window)-old >= stormDials) {
+		t.leave(t.window[old].client)
+		old++
 	}
-	t.window = keep
-	if len(t.window) < 4096 {
-		t.window = append(t.window, redial{at, c.End(assembler.Client).Addr})
+	t.window = append(t.window[old:], redial{at, c.End(assembler.Client).Addr})
+	if t.hosts == nil {
+		t.hosts = make(map[[16]byte]int)
 	}
-	if len(t.window) < stormClients {
-		return
-	}
-	n := t.hosts()
+	t.hosts[c.End(assembler.Client).Addr]++
+	n := len(t.hosts)
 	if n < stormClients {
 		return
 	}
@@ -106,14 +105,11 @@ func (t *storm) redial(c *assembler.Conn) {
 	}
 }
 
-// hosts is how many clients the window holds.
-func (t *storm) hosts() int {
-	list := make([][16]byte, len(t.window))
-	for i, r := range t.window {
-		list[i] = r.client
+// leave takes one of a client's reconnects out of the wave.
+func (t *storm) leave(client [16]byte) {
+	if t.hosts[client]--; t.hosts[client] == 0 {
+		delete(t.hosts, client)
 	}
-	slices.SortFunc(list, func(a, b [16]byte) int { return cmp.Compare(string(a[:]), string(b[:])) })
-	return len(slices.Compact(list))
 }
 
 func (s *storms) finish(sc *scene) (list []Finding) {
