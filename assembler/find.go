@@ -61,8 +61,11 @@ func (t *Tracker) match(r ref, p *capture.Packet) (from Side, ok bool) {
 	} else {
 		from = Server
 	}
-	if r.kind() == aConn {
+	switch r.kind() {
+	case aConn:
 		return from, t.conns.at(r.index()).key == key
+	case aParked:
+		return from, t.parked.at(r.index()).key == key
 	}
 	return from, t.tombs.pool.at(r.index()).key == key
 }

@@ -117,8 +117,12 @@ func (t *Tracker) loneSide(l *lone, p *capture.Packet) (from Side, ok bool) {
 
 // freeLone gives l's memory back.
 func (t *Tracker) freeLone(i uint32) {
-	if l := t.lones.at(i); l.wscale&loneWide != 0 {
+	l := t.lones.at(i)
+	if l.wscale&loneWide != 0 {
 		t.wide.release(l.client)
+	}
+	if l.wscale&loneHeir != 0 {
+		delete(t.heirs, l.id())
 	}
 	t.lones.at(i).ref = 0
 	t.lones.release(i)

@@ -59,10 +59,27 @@ func (all batches) track(maker func(assembler.Config) *assembler.Tracker, cfg as
 	return conns, tr.LatePackets() + tr.OrphanICMP()<<32
 }
 
-// compare fails if plain flows change what is known of any connection.
+// compare fails if plain flows, or parking what is not plain, change what is
+// known of any connection.
 func (all batches) compare(t *testing.T) {
 	t.Helper()
-	got, gotLate := all.track(assembler.New, assembler.Config{})
+	all.compareWith(t, assembler.New)
+	all.single().compareWith(t, assembler.NewParking)
+}
+
+// single gives each packet a batch of its own.
+func (all batches) single() (out batches) {
+	for i := range all {
+		for j := range all[i].Packets {
+			out = append(out, capture.Batch{Packets: all[i].Packets[j : j+1], Data: all[i].Data})
+		}
+	}
+	return out
+}
+
+func (all batches) compareWith(t *testing.T, maker func(assembler.Config) *assembler.Tracker) {
+	t.Helper()
+	got, gotLate := all.track(maker, assembler.Config{})
 	want, wantLate := all.track(assembler.NewGeneral, assembler.Config{})
 	if len(got) != len(want) || gotLate != wantLate {
 		t.Fatalf("%d connections, %d late, want %d, %d", len(got), gotLate, len(want), wantLate)

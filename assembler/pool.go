@@ -49,3 +49,6 @@ func (p *pool[T]) grow() {
 }
 
 func (p *pool[T]) release(i uint32) { p.free = append(p.free, i) }
+
+// inUse is the number of records taken and not given back.
+func (p *pool[T]) inUse() int { return int(p.taken) - len(p.free) }

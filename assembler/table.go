@@ -48,17 +48,18 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// ref names a record: its kind in the upper two bits, one more than its
+// ref names a record: its kind in the upper three bits, one more than its
 // number in that kind's pool in the others. The zero ref names none.
 type ref uint32
 
 const (
-	aTomb ref = iota << refBits // a connection that was reported
-	aLone                       // one SYN
-	aFlow                       // a plain connection
-	aConn                       // the newest of a tuple's connections in general
+	aTomb   ref = iota << refBits // a connection that was reported
+	aLone                         // one SYN
+	aFlow                         // a plain connection
+	aConn                         // the newest of a tuple's connections in general
+	aParked                       // a Conn, packed
 
-	refBits = 30
+	refBits = 29
 )
 
 func makeRef(kind ref, i uint32) ref { return kind | ref(i+1) }

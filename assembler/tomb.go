@@ -11,19 +11,20 @@ const keptTombs = 1 << 16
 // (Tracker.LatePackets). The next connection of the tuple learns from the
 // tomb whose successor it is.
 type tomb struct {
-	key    tuple
-	encap  uint32
-	isn    [2]uint32 // of the a end and the b end; sndNxt where it is not known
-	sndNxt [2]uint32
-	last   int64
-	id     uint64 // 0 if it is not in the table any more
+	key     tuple
+	encap   uint32
+	isn     [2]uint32 // of the a end and the b end; sndNxt where it is not known
+	sndNxt  [2]uint32
+	started [2]bool // sndNxt is known
+	last    int64
+	id      uint64 // 0 if it is not in the table any more
 }
 
 func tombOf(c *Conn) tomb {
 	b := tomb{key: c.key, encap: c.Encap, last: c.Last.Time, id: c.ID}
 	for i := range b.isn {
 		e := &c.Ends[c.side(i == 0)]
-		b.isn[i], b.sndNxt[i] = e.SndNxt, e.SndNxt
+		b.isn[i], b.sndNxt[i], b.started[i] = e.SndNxt, e.SndNxt, e.Started
 		if e.HasISN {
 			b.isn[i] = e.ISN
 		}
@@ -79,11 +80,13 @@ func (b *tomb) covers(p *capture.Packet, from Side) bool {
 	case b.encap != p.Encap:
 		return false
 	case p.Flags&(capture.SYN|capture.RST) == capture.SYN:
-		return p.Seq == b.isn[from]
+		return b.started[from] && p.Seq == b.isn[from]
 	case p.Flags.Has(capture.RST):
 		return true // a stray RST never opens a connection where there was one
 	}
-	return near(p.Seq, b.sndNxt[from]) && (!p.Flags.Has(capture.ACK) || near(p.Ack, b.sndNxt[from.Peer()]))
+	peer := from.Peer()
+	return (!b.started[from] || near(p.Seq, b.sndNxt[from])) &&
+		(!b.started[peer] || !p.Flags.Has(capture.ACK) || near(p.Ack, b.sndNxt[peer]))
 }
 
 // heir is what a connection has of the one before it on its tuple.

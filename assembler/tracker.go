@@ -2,6 +2,7 @@ package assembler
 
 import (
 	"hash/maphash"
+	"math"
 
 	"hangup/capture"
 )
@@ -18,14 +19,21 @@ type Config struct {
 	// after it took effect.
 	Trace func(Step)
 
-	general bool // for tests: no lone, no flow, every connection is a Conn from its first packet
+	// MaxConns is how many connections are followed at once, 0 for any
+	// number. Beyond it those that have been silent for long are reported
+	// early, as Evicted; their later packets are late ones.
+	MaxConns int
+
+	// For tests.
+	general    bool // no lone, no flow, every connection is a Conn from its first packet
+	parkBeyond int
 }
 
 // linger is how long (ns of packet time) a connection that is over stays as
 // it is, so that late packets still change it: retransmissions of a FIN and
 // their answers, the RST of a program that closed before it had read all.
 // What comes later finds a tomb.
-const linger = 5e9
+const linger = 2e9
 
 // Tracker follows all connections of one stream of packets. A connection is
 // a lone, a flow or a Conn, and when it was over for some time a tomb; the
@@ -40,25 +48,32 @@ type Tracker struct {
 	flows  pool[flow]
 	apps   pool[Framing]
 	conns  pool[Conn]
+	parked parked
 	tombs  tombs
 	heirs  map[uint64]heir // by Conn.ID
 	ended  queue
+	hands  hands
 
 	lastID uint64
-	now    int64 // latest packet time seen
+	now    int64 // latest packet time seen, long ago before the first
 	batch  *capture.Batch
 	block  block
 
-	spareLone, spareFlow *Conn // what is reported is expanded into them
+	spareLone, spareFlow, spareConn *Conn // what is reported is expanded into them
 
-	orphanICMP, late uint64
+	orphanICMP, late, evicted uint64
 }
 
 // New returns a Tracker without connections.
 func New(cfg Config) *Tracker {
+	cfg.parkBeyond = parkBeyond
+	return newTracker(cfg)
+}
+
+func newTracker(cfg Config) *Tracker {
 	return &Tracker{
 		cfg: cfg, seed: maphash.Comparable(maphash.MakeSeed(), 0), table: newTable(), heirs: make(map[uint64]heir),
-		spareLone: new(Conn), spareFlow: new(Conn),
+		now: math.MinInt64 / 2, spareLone: new(Conn), spareFlow: new(Conn), spareConn: new(Conn),
 	}
 }
 
@@ -72,6 +87,8 @@ func (t *Tracker) Batch(b *capture.Batch) {
 	}
 	t.batch = nil
 	t.retire(t.now - linger)
+	t.parkIdle()
+	t.evict()
 }
 
 // Finish reports every connection that is still in the table. The tracker
@@ -92,6 +109,11 @@ func (t *Tracker) Finish() {
 			t.report(makeRef(aConn, i))
 		}
 	}
+	for i := range t.parked.taken {
+		if t.parked.at(i).first {
+			t.report(makeRef(aParked, i))
+		}
+	}
 	t.table = nil
 }
 
@@ -106,14 +128,17 @@ func (t *Tracker) report(r ref) {
 		t.cfg.Done(t.spareFlow)
 	case aConn:
 		t.cfg.Done(t.conns.at(r.index()))
+	case aParked:
+		t.parked.unpack(r.index(), t.spareConn)
+		t.cfg.Done(t.spareConn)
 	}
 }
 
 // OrphanICMP counts ICMP errors about connections that the capture does not show.
 func (t *Tracker) OrphanICMP() uint64 { return t.orphanICMP }
 
-// LatePackets counts packets of connections that had been over for long, and
-// were reported: they changed nothing.
+// LatePackets counts packets of connections that had been reported, because
+// they had been over for long or were evicted: they changed nothing.
 func (t *Tracker) LatePackets() uint64 { return t.late }
 
 func (t *Tracker) conn(i int32) *Conn { return t.conns.at(uint32(i)) }
@@ -204,13 +229,17 @@ func (t *Tracker) promote(at *found) int32 {
 	}
 	i := t.conns.take()
 	c := t.conns.at(i)
-	*c = Conn{}
 	n := makeRef(aConn, i)
-	if r.kind() == aLone {
+	switch r.kind() {
+	case aParked:
+		t.parked.unpack(r.index(), c)
+		t.parked.discard(r.index())
+	case aLone:
+		*c = Conn{}
 		t.expandLone(t.lones.at(r.index()), c)
-		delete(t.heirs, c.ID)
 		t.freeLone(r.index())
-	} else {
+	default:
+		*c = Conn{}
 		f := t.flows.at(r.index())
 		t.expandFlow(f, c)
 		if f.over() {

@@ -1,0 +1,132 @@
+package assembler
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+// A Conn is large, so that rules may ask it anything, and mostly zero. One
+// that has been silent for a while is parked: packed into its words that are
+// not zero, which takes a quarter of the room or less. The next packet
+// unpacks it.
+
+// parkAfter is the silence (ns of packet time) after which a Conn is parked,
+// parkBeyond the number of Conns up to which none is.
+const (
+	parkAfter  = 1e9
+	parkBeyond = 1 << 10
+)
+
+// connWords is a Conn as machine words: it holds no pointer.
+const connWords = int(unsafe.Sizeof(Conn{}) / 8)
+
+func wordsOf(c *Conn) *[connWords]uint64 { return (*[connWords]uint64)(unsafe.Pointer(c)) }
+
+// parcel is a part of a parked Conn. Its first one says which words follow,
+// and whose they are.
+type parcel struct {
+	words [28]uint64
+	next  uint32 // one more than the number of the parcel that goes on; 0 in the last
+	first bool
+	key   tuple // in the first
+	last  int64 // time of the latest packet, in the first
+}
+
+const mapWords = (connWords + 63) / 64
+
+// parked holds the Conns that are parked.
+type parked struct {
+	pool[parcel]
+	conns int
+}
+
+// pack stores c and returns the number of its first parcel.
+func (k *parked) pack(c *Conn) uint32 {
+	first := k.take()
+	p := k.at(first)
+	*p = parcel{first: true, key: c.key, last: c.Last.Time}
+	var which [mapWords]uint64
+	words := wordsOf(c)
+	for i, w := range words {
+		if w != 0 {
+			which[i/64] |= 1 << (i % 64)
+		}
+	}
+	n := copy(p.words[:], which[:])
+	for i, m := range which {
+		for ; m != 0; m &= m - 1 {
+			if n == len(p.words) {
+				next := k.take()
+				p.next = next + 1
+				p, n = k.at(next), 0
+				p.next, p.first = 0, false
+			}
+			p.words[n] = words[i*64+bits.TrailingZeros64(m)]
+			n++
+		}
+	}
+	k.conns++
+	return first
+}
+
+// unpack makes c the Conn whose first parcel is number i.
+func (k *parked) unpack(i uint32, c *Conn) {
+	*c = Conn{}
+	p := k.at(i)
+	var which [mapWords]uint64
+	n := copy(which[:], p.words[:])
+	words := wordsOf(c)
+	for i, m := range which {
+		for ; m != 0; m &= m - 1 {
+			if n == len(p.words) {
+				p, n = k.at(p.next-1), 0
+			}
+			words[i*64+bits.TrailingZeros64(m)] = p.words[n]
+			n++
+		}
+	}
+}
+
+// discard gives the parcels of a parked Conn back.
+func (k *parked) discard(i uint32) {
+	for {
+		p := k.at(i)
+		next := p.next
+		p.first = false
+		k.release(i)
+		if next == 0 {
+			break
+		}
+		i = next - 1
+	}
+	k.conns--
+}
+
+// hands go round the pools like those of a clock, a few records a batch.
+type hands struct {
+	park, lone, flow, conn, parked uint32
+	turn                           uint64
+}
+
+// handSteps is how many Conns parkIdle looks at in one batch.
+const handSteps = 32
+
+// parkIdle parks Conns that have been silent.
+func (t *Tracker) parkIdle() {
+	if t.conns.inUse() <= t.cfg.parkBeyond {
+		return
+	}
+	for range handSteps {
+		i := t.hands.park
+		t.hands.park = (i + 1) % t.conns.taken
+		c := t.conns.at(i)
+		if c.ID == 0 || c.Last.Time >= t.now-parkAfter || c.next != 0 || c.over() {
+			continue
+		}
+		if at, newest := t.newest(c); newest == i {
+			at.set(makeRef(aParked, t.parked.pack(c)))
+			c.ID = 0
+			t.conns.release(i)
+		}
+	}
+}
