@@ -258,8 +258,10 @@ func (h *hangup) check() (err error) {
 	if h.alarm, err = output.ParseAlarm(h.failOn); err != nil {
 		return err
 	}
-	h.filter, err = output.ParseFilter(h.wanted)
-	return err
+	if h.filter, err = output.ParseFilter(h.wanted); err != nil {
+		return err
+	}
+	return h.filter.Fits(h.show)
 }
 
 // misspelt makes an error of pflag's say what to type instead.
@@ -368,6 +370,10 @@ func (h *hangup) report(names []string) (alarm bool, err error) {
 	return h.alarm.Rings(r), errors.Join(trouble, err, finish(err == nil))
 }
 
+// whole is how many connections are kept for a report that shows examples:
+// some 5 MB. Of more, only the examples are.
+const whole = 4096
+
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
 func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Report, error) {
@@ -385,7 +391,10 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 		return nil, err
 	}
 	defer src.Close()
-	a := &classify.Analysis{Examples: h.plain && h.show == output.FormatText && !h.all && h.filter.Empty() && !h.filter.Sockets() && !h.alarm.NeedsFindings()}
+	a := &classify.Analysis{NoFindings: h.plain && !h.alarm.NeedsFindings()}
+	if h.show == output.FormatText && !h.all && h.filter.Empty() && !h.filter.Sockets() {
+		a.Whole = whole
+	}
 	cfg := assembler.Config{Done: a.Add}
 	if ladders != nil {
 		cfg.Trace = ladders.Trace

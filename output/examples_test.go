@@ -16,7 +16,7 @@ import (
 	"hangup/output"
 )
 
-// An analysis that keeps examples only must print the page of one that keeps
+// A bounded analysis must print the page of one that keeps
 // every connection, to the byte.
 func samePage(t *testing.T, file string, stdin io.Reader) {
 	t.Helper()
@@ -26,7 +26,7 @@ func samePage(t *testing.T, file string, stdin io.Reader) {
 	}
 	defer src.Close()
 	var all classify.Analysis
-	some := classify.Analysis{Examples: true}
+	some := classify.Analysis{Whole: 6}
 	packets := uint64(0)
 	tr := assembler.New(assembler.Config{Done: func(c *assembler.Conn) { all.Add(c); some.Add(c) }})
 	var b capture.Batch

@@ -3,6 +3,7 @@ package output
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"time"
 
 	"hangup/assembler"
@@ -81,7 +82,37 @@ func exampleReport() *Report {
 	in := capture.Input{Name: "web.pcap", Format: "pcap", Links: []string{"EN10MB"}, Snaplen: 96, Packets: 5321, Bytes: 400_000,
 		Cut: 17, Drops: 3, Bad: 5, BadSamples: []string{"packet 99: IP header cut short"}, Unsupported: map[string]uint64{"DOCSIS": 4}, First: at(0), Last: at(700),
 		Err: errors.New("web.pcap: packet 5322: record length does not fit the file")}
-	return &Report{Inputs: []capture.Input{in}, Packets: in.Packets, Conns: f}
+	return &Report{Inputs: []capture.Input{in}, Packets: in.Packets, Conns: f, Findings: exampleFindings()}
+}
+
+// exampleFindings are one of each severity, and one that repeats another's texts.
+func exampleFindings() []classify.Finding {
+	server, client := netip.MustParseAddr("192.0.2.3"), netip.MustParseAddr("10.0.0.9")
+	down := classify.Finding{
+		Kind: classify.KindServerDown, Severity: classify.Warning, Confidence: classify.Likely, Title: "Nothing listened on 192.0.2.3:7000 for at least 8 s: 5 dials refused.",
+		What:        "The server's host answered SYNs with RST: the host is up, and no program listens on this port (it crashed, restarts, or has not begun), or a firewall there rejects. Callers got ECONNREFUSED at once.",
+		Numbers:     []classify.Number{{Name: "client hosts", Value: 1}, {Name: "dials refused", Value: 5}, {Name: "runs", Value: 1}, {Name: "first to last refusal", Value: 8.00338, Unit: "s"}},
+		Where:       []classify.Place{{Role: "server", Host: server, Port: 7000}, {Role: "client", Host: client}},
+		Connections: []uint64{10, 11, 12, 13, 14}, Total: 5, First: at(20), Last: at(28),
+		Evidence: []classify.Evidence{{Stamp: stamp(101, 20), What: "connection 10: SYN answered by RST+ACK"}, {Stamp: stamp(111, 21), What: "connection 11: SYN answered by RST+ACK"}},
+		Advice:   "Keep the listener open across restarts. In clients treat ECONNREFUSED as a reason to try another address at once.",
+	}
+	again := down
+	again.Title, again.Connections, again.Total, again.Evidence = "Nothing listened on 192.0.2.3:7008 in all of the capture: 1 dial refused.", []uint64{18}, 1, nil
+	again.First, again.Last, again.Where = at(28), at(28), []classify.Place{{Role: "server", Host: server, Port: 7008}}
+	return []classify.Finding{
+		{Kind: classify.KindUntrusted, Severity: classify.Serious, Confidence: classify.Certain, Title: "The capture itself is flawed: the capturing system reports 3 packets dropped.",
+			What: "What was not captured cannot be told from what never happened. Read all that follows with this in mind.", Advice: "Capture again.",
+			Numbers: []classify.Number{{Name: "packets dropped by the capturer", Value: 3}, {Name: "bytes acknowledged and never shown", Value: 12345, Unit: "bytes"}}},
+		{Kind: classify.KindPorts, Severity: classify.Critical, Confidence: classify.Likely, Title: "10.0.0.3 runs out of local ports towards 192.0.2.80:443: 27,900 of about 28,232 in use.",
+			What:        "Each connection needs a local port of its own. " + strings.Repeat("The side that closes first keeps the port. ", 12),
+			Numbers:     []classify.Number{{Name: "share in use at the peak", Value: 98.824, Unit: "%"}, {Name: "new connections at the busiest", Value: 480.2, Unit: "/s"}, {Name: "hop count less the endpoint's", Value: -9}, {Name: "client hosts", Value: 7}, {Name: "dials that failed", Value: 0}},
+			Where:       []classify.Place{{Role: "client", Host: netip.MustParseAddr("10.0.0.3")}, {Role: "client", Host: netip.MustParseAddr("10.0.0.4")}, {Role: "server", Host: netip.MustParseAddr("192.0.2.80"), Port: 443}},
+			Connections: []uint64{100, 101, 102, 103, 104}, Total: 27900, First: at(50), Last: at(550), Advice: "Reuse connections.", Alternatives: []string{"another program on the same host holds the ports"}},
+		down, again,
+		{Kind: classify.KindHeartbeats, Severity: classify.Info, Confidence: classify.Certain, Title: "Quiet connections to 192.0.2.7:5432 are kept alive by a TCP keep-alive probe after 15 s of silence.",
+			What: "Heartbeats tell a dead peer from a quiet one.", Numbers: []classify.Number{{Name: "probes after a silence of", Value: 15, Unit: "s"}}, Connections: []uint64{31}, Total: 1, First: at(400), Last: at(690)},
+	}
 }
 
 func (f *fakes) abort(id uint64, client string, start float64) {

@@ -104,6 +104,14 @@ func (f *Filter) sockets(w Wanted) (err error) {
 // Sockets reports whether a view of sockets is asked for, see [Sockets].
 func (f *Filter) Sockets() bool { return f.at.set || f.states }
 
+// Fits finds out whether what f asks for can be printed in the format.
+func (f *Filter) Fits(format Format) error {
+	if f.Sockets() && format != FormatText && format != FormatJSON {
+		return errors.New("--ss-at and --states are printed as text or json; type --format json")
+	}
+	return nil
+}
+
 func (w *Wanted) words() []string {
 	var s []string
 	for _, k := range []struct {

@@ -111,7 +111,7 @@ func (t *text) finding(number int, f *classify.Finding, said map[string]int) {
 	t.findingTitle(number, f)
 	full := t.style.Verbose
 	terse := f.Severity == classify.Info && !full
-	if what := t.brief(f.What); !terse && said[what] == 0 {
+	if what := t.brief(f.What); what != "" && !terse && said[what] == 0 {
 		said[what] = number
 		t.prose(margin, clean(what))
 	}
@@ -147,7 +147,7 @@ func (t *text) brief(s string) string {
 			next = len(s) - end - 1
 		}
 		// A short beginning says too little: the next sentence may overshoot.
-		if end > briefText*3/5 && end+next > briefText || end > 0 && end+next > briefText*3/2 {
+		if end > briefText*3/5 && end+next > briefText || end > 0 && end+next > briefText*17/10 {
 			return s[:end]
 		}
 		if end += next + 1; end >= len(s) {
@@ -297,8 +297,9 @@ func (t *text) shown(f *classify.Finding) {
 		items = append(items, t.lasting(f))
 	}
 	t.prose(margin+pad("see", label+1), dotted(items))
-	if t.style.Verbose {
+	if t.style.Verbose && len(f.Evidence) > 0 {
 		t.proof(f.Evidence)
+		t.blank()
 	}
 }
 

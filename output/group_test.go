@@ -136,8 +136,8 @@ func TestNumbersForPeople(t *testing.T) {
 	}
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 999: "999 ns", 1500: "1.5 µs", 41 * time.Microsecond: "41 µs", 999_600: "1 ms", 12250 * time.Millisecond: "12.2 s",
-		time.Minute: "60 s", 99_960 * time.Millisecond: "1m40s", 119_700 * time.Millisecond: "2m", 59*time.Minute + 59_900*time.Millisecond: "1h",
-		9*time.Hour + 59*time.Minute + 50*time.Second: "9h59m50s", 10 * time.Hour: "10h", 10 * time.Minute: "10m", 70 * time.Minute: "1h10m",
+		time.Minute: "60 s", 99_960 * time.Millisecond: "1m40s", 119_700 * time.Millisecond: "2m0s", 59*time.Minute + 59_900*time.Millisecond: "1h0m0s",
+		9*time.Hour + 59*time.Minute + 50*time.Second: "9h59m50s", 10 * time.Hour: "10h0m0s", 10 * time.Minute: "10m0s", 70 * time.Minute: "1h10m0s",
 		49 * time.Hour: "2d1h", -1500 * time.Millisecond: "-1.5 s",
 	} {
 		if got := plain(span(int64(d))); got != want {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,7 @@ func reports() map[string]*Report {
 	odd.add(c, classify.Verdict{Partial: 0xff >> 1, SameAs: 7}, func(r *classify.Result) {
 		full := call("nil", "")
 		full.NMin = 3
+		r.App[0] = &classify.AppOutcome{Protocol: "h2", Error: "other", Text: "http2: stream closed"}
 		r.Go[1] = classify.Outcome{Accept: &full, Write: []classify.Call{full}, Note: "n", If: []classify.Condition{{When: "if", Dial: &full, Accept: &full}}}
 		r.Detail = "code 3"
 	})
@@ -78,8 +80,8 @@ func TestJSONMatchesSchema(t *testing.T) {
 				t.Fatal(err)
 			}
 			lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
-			if len(lines) != r.Conns.Len()+1 {
-				t.Errorf("%d lines for %d connections", len(lines), r.Conns.Len())
+			if len(lines) != r.Conns.Len()+len(r.Findings)+1 {
+				t.Errorf("%d lines for %d connections and %d findings", len(lines), r.Conns.Len(), len(r.Findings))
 			}
 			for _, line := range lines {
 				validate(t, s, []byte(line))
@@ -96,15 +98,27 @@ func TestSchemaRejects(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, _, _ := strings.Cut(b.String(), "\n")
+	_, finding, _ := strings.Cut(b.String(), `{"type":"finding"`)
+	finding, _, _ = strings.Cut(`{"type":"finding"`+finding, "\n")
+	line += "\n" + finding
 	s := schema(t)
 	for old, repl := range map[string]string{
 		`"id":1,`:                  `"id":1,"extra":2,`,
 		`"cause":"abortive-close"`: `"cause":"boredom"`,
 		`"id":1,"client"`:          `"client"`,
 		`"error":"ECONNRESET"`:     `"error":"oops"`,
+		`"severity":"serious"`:     `"severity":"terrible"`,
+		`"kind":"untrusted-`:       `"kind":"mistrusted-`,
+		`"unit":"bytes"`:           `"units":"bytes"`,
 	} {
-		changed := strings.Replace(line, old, repl, 1)
-		if changed == line {
+		changed := ""
+		for part := range strings.SplitSeq(line, "\n") {
+			if strings.Contains(part, old) {
+				changed = strings.Replace(part, old, repl, 1)
+				break
+			}
+		}
+		if changed == "" {
 			t.Fatalf("%q not found in %s", old, line)
 		}
 		v, err := jsonschema.UnmarshalJSON(strings.NewReader(changed))
@@ -129,6 +143,21 @@ func TestSchemaKnowsNames(t *testing.T) {
 		if got := doc.Defs["cause"].Enum; c >= len(got) || got[c] != classify.Cause(c).String() {
 			t.Errorf("cause %d is %v, schema has %v", c, classify.Cause(c), got)
 		}
+	}
+	var kinds struct {
+		Defs struct {
+			Finding struct {
+				Properties struct {
+					Kind struct{ Enum []string }
+				}
+			}
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(Schema, &kinds); err != nil {
+		t.Fatal(err)
+	}
+	if got := kinds.Defs.Finding.Properties.Kind.Enum; !slices.Equal(got, classify.FindingKinds()) {
+		t.Errorf("kinds of findings are %v, schema has %v", classify.FindingKinds(), got)
 	}
 	if strings.Contains(string(Schema), `"description": ""`) {
 		t.Error("schema has an empty description")

@@ -108,12 +108,13 @@ func (p *Palette) named(t classify.Token, text string) string {
 	return p.token(t)
 }
 
-// texts are the distinct error texts of an outcome, for those who grep logs.
+// texts are the distinct error texts of an outcome, for those who grep logs,
+// less those that stand on the page as the error's name.
 func texts(o *classify.Outcome) []string {
 	var list []string
 	add := func(calls ...classify.Call) {
 		for _, c := range calls {
-			if c.Text == "" || c.Text == string(c.Error) || slices.Contains(list, c.Text) {
+			if c.Text == "" || c.Error == "other" || c.Text == string(c.Error) || slices.Contains(list, c.Text) {
 				continue
 			}
 			list = append(list, c.Text)

@@ -58,6 +58,9 @@ func (s *selected) Summary() classify.Summary       { return s.sum }
 // not, since what ended well is what the rest must be held against: then the
 // findings of all are kept as far as their examples are selected.
 func Findings(all Report, f *Filter) []classify.Finding {
+	if a, ok := all.Conns.(*classify.Analysis); ok && f.Empty() {
+		return a.Findings(all.Inputs...)
+	}
 	place := *f
 	place.anyClass, place.anyCause, place.anyBy, place.Conn = true, true, true, ConnSpec{}
 	sum := all.Conns.Summary()

@@ -29,9 +29,6 @@ func Sockets(w io.Writer, format Format, r Report, f *Filter, s Style) error {
 	if !ok {
 		return errors.New("a selection of connections does not tell which sockets there were")
 	}
-	if format != FormatText && format != FormatJSON {
-		return errors.New("--ss-at and --states are printed as text or json; type --format json")
-	}
 	v := &socketView{page: newPage(w, s), style: s, sum: a.Summary(), filter: f, in: r.Inputs}
 	v.last = max(v.sum.Last, v.sum.End)
 	v.clock = newClock(v.sum.First, v.last)
@@ -82,7 +79,7 @@ func (v *socketView) whose() string {
 // sockets prints the list in the columns of ss.
 func (v *socketView) sockets(at int64, list []classify.Socket) error {
 	when := time.Unix(0, at).UTC().Format("2006-01-02 15:04:05.999999") + " UTC"
-	v.wrap("", paint(v.bold, fmt.Sprintf("%s at %s %s,", plural(uint64(len(list)), "socket"), keep(when), v.whose()))+" as far as the capture shows: listeners and idle sockets without a packet are not in it.", v.width)
+	v.wrap("", paint(v.bold, fmt.Sprintf("%s at %s %s,", plural(uint64(len(list)), "socket"), keep(when), v.whose()))+" as far as the capture shows: no listeners, and none without a packet.", v.width)
 	switch {
 	case at < v.sum.First:
 		v.prose(paint(v.yellow, "! "), fmt.Sprintf("The capture begins %s later, at %s.", span(v.sum.First-at), keep(v.clock.text(v.sum.First))))

@@ -122,7 +122,7 @@ func (t *text) outcome(mark string, side assembler.Side, line string, o *classif
 func (t *text) app(a *classify.AppOutcome) string {
 	s := a.Protocol + keep(" → ") + t.named(a.Error, a.Text)
 	plain := a.Text == "" || a.Error == "other" || a.Text == string(a.Error) || a.Text == "context canceled" || a.Text == "context deadline exceeded" || strings.Contains(a.Text, " tcp ")
-	if !plain || t.style.Verbose && a.Text != "" {
+	if !plain || t.style.Verbose && a.Text != "" && a.Error != "other" {
 		s += ": " + clean(a.Text)
 	}
 	if a.Note != "" {

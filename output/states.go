@@ -44,12 +44,17 @@ func (v *socketView) host(s *classify.Series) {
 	room := v.width - 2 - stateColumn - 2 - digits - 1 - digits - 2 - 1
 	cols := max(leastPlot, room)
 	v.printf("%s\n", paint(v.faint, fmt.Sprintf("  %s  %*s %*s", strings.Repeat(" ", stateColumn), digits, "max", digits, "end")))
+	var brief []string // states that no sample met
 	for st, counts := range s.Counts {
 		if counts == nil {
 			continue
 		}
 		state := assembler.State(st)
 		most, end := peak(counts), int32(0)
+		if most == 0 {
+			brief = append(brief, state.String())
+			continue
+		}
 		if samples-1 < len(counts) {
 			end = counts[samples-1]
 		}
@@ -57,6 +62,9 @@ func (v *socketView) host(s *classify.Series) {
 		v.printf("  %s  %*s %*s  %s\n", v.state(state, pad(state.String(), stateColumn)), digits, count(uint64(most)), digits, count(uint64(end)), v.state(state, strings.TrimRight(row, " ")))
 	}
 	v.axis(s, cols, strings.Repeat(" ", 2+stateColumn+2+digits+1+digits+2))
+	if len(brief) > 0 {
+		v.wrap("  ", paint(v.faint, "Too short to plot: "+strings.Join(brief, ", ")), v.width)
+	}
 	v.blank()
 }
 

@@ -43,10 +43,20 @@ func (t *text) trouble() {
 	t.blank()
 }
 
+// saidOfCapture is the title of the finding about the capture, if there is one.
+func (t *text) saidOfCapture() string {
+	for i := range t.r.Findings {
+		if f := &t.r.Findings[i]; f.Kind == classify.KindUntrusted {
+			return f.Title
+		}
+	}
+	return ""
+}
+
 func (t *text) troubles(in *capture.Input) []string {
 	var s []string
-	found := len(t.r.Findings) > 0 && t.r.Findings[0].Kind == classify.KindUntrusted
-	if in.Drops > 0 && !found {
+	said := t.saidOfCapture()
+	if in.Drops > 0 && !strings.Contains(said, "dropped") {
 		s = append(s, fmt.Sprintf("The capturing host dropped %s: silence and gaps below may be the capture's own.", plural(in.Drops, "packet")))
 	}
 	if in.Cut > 0 {
@@ -56,13 +66,13 @@ func (t *text) troubles(in *capture.Input) []string {
 	for _, n := range in.Unsupported {
 		bad -= min(bad, n)
 	}
-	if bad > 0 {
+	if bad > 0 && !strings.Contains(said, "decoded") {
 		s = append(s, fmt.Sprintf("%s left out as malformed%s.", are(bad, "packet"), samples(in, t.style.Verbose)))
 	}
 	for _, link := range slices.Sorted(maps.Keys(in.Unsupported)) {
 		s = append(s, fmt.Sprintf("%s left out: link type %s is not supported.", are(in.Unsupported[link], "packet"), clean(link)))
 	}
-	if in.Backwards > 0 {
+	if in.Backwards > 0 && !strings.Contains(said, "clock") {
 		s = append(s, fmt.Sprintf("Time goes backwards at %s (several queues, or a clock that was set): delays may be off.", plural(in.Backwards, "packet")))
 	}
 	return s

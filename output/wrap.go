@@ -149,13 +149,7 @@ func span(ns int64) string {
 	case d < 99950*time.Millisecond:
 		return significant(float64(ns)/1e9) + nbsp + "s"
 	case round < 48*time.Hour:
-		s := round.String()
-		for _, zero := range []string{"m0s", "h0m"} { // 2m0s is 2m
-			if strings.HasSuffix(s, zero) {
-				s = s[:len(s)-2]
-			}
-		}
-		return s
+		return round.String()
 	}
 	return fmt.Sprintf("%dd%dh", int64(round/(24*time.Hour)), int64(round%(24*time.Hour)/time.Hour))
 }
