@@ -31,9 +31,11 @@ func (t *Tracker) icmp(p *capture.Packet, tag uint32) {
 func (c *Conn) icmpError(from Side, p *capture.Packet) {
 	e := &c.Ends[from]
 	at := Stamp{p.Ref, p.Time}
+	quotes := e.quoted(p.Seq)
 	for i := range c.KeptICMP() {
 		k := &c.ICMP[i]
-		if k.Side == from && k.Router == p.Router && k.Type == p.ICMPType && k.Code == p.ICMPCode {
+		if k.Side == from && k.Router == p.Router && k.Type == p.ICMPType && k.Code == p.ICMPCode &&
+			(k.Quotes == ToKeepAlive) == (quotes == ToKeepAlive) { // of a probe, sockets take no notice
 			if k.Last.Time == at.Time && k.Last.Ref != at.Ref || at.Time-k.Last.Time < copyElsewhereBare/1000 {
 				return // the same error, seen at a second capture point
 			}
@@ -46,7 +48,7 @@ func (c *Conn) icmpError(from Side, p *capture.Packet) {
 		Stamp: at, Side: from, Router: p.Router, Type: p.ICMPType, Code: p.ICMPCode,
 		V6: p.Has(capture.IPv6), MTU: p.MTU, Seq: p.Seq, State: e.State, Count: 1, Last: at,
 	}
-	n.Quotes = e.quoted(p.Seq)
+	n.Quotes = quotes
 	if int(c.NICMP) < len(c.ICMP) {
 		c.ICMP[c.NICMP] = n
 	}

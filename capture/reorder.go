@@ -2,7 +2,6 @@ package capture
 
 import (
 	"cmp"
-	"io"
 	"slices"
 )
 
@@ -23,39 +22,48 @@ const (
 // still those of the file.
 type reorder struct {
 	raw    Batch // as read
+	at     int   // raw.Packets[at:] are not yet held
 	held   Batch // not handed out, in the order of reading
 	spare  []Packet
 	bytes  []byte // spare room for held.Data
 	latest int64
+	flush  bool  // the clock was set back behind what is held
 	err    error // what ended the source, once everything held is handed out
 }
 
 // next fills b with packets that nothing still to come precedes.
 func (r *reorder) next(b *Batch, fill func(*Batch) error) error {
 	for {
-		ready := r.ready()
-		if ready > 0 {
+		if ready := r.ready(); ready > 0 {
 			r.hand(b, ready)
 			return nil
 		}
-		if r.err != nil {
-			b.Packets, b.Data = b.Packets[:0], b.Data[:0]
-			return r.err
+		if r.at == len(r.raw.Packets) {
+			if r.err != nil {
+				b.Packets, b.Data = b.Packets[:0], b.Data[:0]
+				return r.err
+			}
+			r.err = fill(&r.raw)
+			r.at = 0
 		}
-		if r.err = fill(&r.raw); r.err == nil || r.err == io.EOF {
-			r.take()
-		}
+		r.take()
 	}
 }
 
-// take copies what was read to what is held.
+// take copies what was read to what is held, up to where the time goes back
+// further than any buffer explains: what comes then is not sorted before it.
 func (r *reorder) take() {
-	for i := range r.raw.Packets {
-		p := &r.raw.Packets[i]
+	for ; r.at < len(r.raw.Packets); r.at++ {
+		p := &r.raw.Packets[r.at]
+		if p.Time < r.latest-reorderSpan {
+			if r.flush = len(r.held.Packets) > 0; r.flush {
+				return
+			}
+			r.latest = p.Time
+		}
 		r.latest = max(r.latest, p.Time)
 		r.held.hold(p, r.raw.Payload(p))
 	}
-	r.raw.Packets = r.raw.Packets[:0]
 }
 
 // hold appends a packet and its payload.
@@ -69,7 +77,7 @@ func (b *Batch) hold(p *Packet, payload []byte) {
 // read on, so that many are not sorted and copied for the sake of a few.
 func (r *reorder) ready() int {
 	n := len(r.held.Packets)
-	if r.err != nil {
+	if r.flush || r.err != nil && r.at == len(r.raw.Packets) {
 		return n
 	}
 	due := 0
@@ -100,6 +108,7 @@ func (r *reorder) hand(b *Batch, n int) {
 		p := &r.held.Packets[i]
 		rest.hold(p, r.held.Payload(p))
 	}
+	r.flush = false
 	r.spare, r.bytes = r.held.Packets, r.held.Data
 	r.held = rest
 }

@@ -65,7 +65,6 @@ func (s *files) Next(b *Batch) error {
 		}
 		// The interfaces were described in front of these packets.
 		s.sorted.raw, *b = *b, s.sorted.raw
-		s.sorted.take()
 	}
 	return s.sorted.next(b, s.fill)
 }

@@ -212,7 +212,7 @@ func (a *appView) bodyCut(x *exchange) *AppOutcome {
 	if x.res.Body == assembler.BodyUntilFIN && a.end == endEOF {
 		return says(http1Name, tokenEOF, "EOF", "the response declares no length and ends with the connection: whether it is complete, nobody can tell")
 	}
-	note := "from the response's Body, " + cutBody(&x.res)
+	note := "from the response's Body, " + a.cutBody(&x.res)
 	if x.uploading() {
 		o, others := a.uploadCut()
 		note += fmt.Sprintf("; the request's body was still on its way, and its failure may come first: `%s`, %s; the Body then returns `%s` or `unexpected EOF`",
@@ -243,11 +243,22 @@ func trailerText(s *assembler.HTTPState) string {
 	return "http: suspiciously long trailer after chunked body"
 }
 
+// undelivered is how much of what the capture shows the receiver's kernel
+// never took: behind a shut window a sender's RST bears the number that the
+// receiver expected (tcp_acceptable_seq), not the one behind its last byte.
+func (a *appView) undelivered() uint64 {
+	if a.struck == nil {
+		return 0
+	}
+	return uint64(max(0, int32(a.o.SndNxt-a.struck.Seq)))
+}
+
 // cutBody says how much of a body was missing.
-func cutBody(s *assembler.HTTPState) string {
+func (a *appView) cutBody(s *assembler.HTTPState) string {
 	switch {
 	case s.Body == assembler.BodyLength:
-		return fmt.Sprintf("cut after %d of %d bytes", s.Length-s.Remaining, s.Length)
+		got := s.Length - s.Remaining
+		return fmt.Sprintf("cut after %d of %d bytes", got-min(got, a.undelivered()), s.Length)
 	case s.Phase == assembler.HTTPTrailer:
 		return "cut behind the last chunk, before the line that ends it"
 	case s.InChunk:
@@ -305,7 +316,7 @@ func (a *appView) http1Server(x *exchange) *AppOutcome {
 		token, text = tokenOther, trailerText(&x.req)
 		fallthrough
 	case assembler.HTTPBody:
-		return says(http1Name, token, text, a.gracefully("from Request.Body, "+cutBody(&x.req)+"; the request's context is cancelled"))
+		return says(http1Name, token, text, a.gracefully("from Request.Body, "+a.cutBody(&x.req)+"; the request's context is cancelled"))
 	}
 	if !x.open && !a.answeredLate() {
 		return nil

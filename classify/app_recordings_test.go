@@ -10,6 +10,7 @@ import (
 	"hangup/capture"
 	"hangup/classify"
 	"hangup/internal/lab/record"
+	"hangup/internal/story"
 )
 
 // appFamilies are the recordings whose programs speak through net/http or
@@ -209,4 +210,22 @@ func outcomes(said []*classify.AppOutcome) string {
 		s = append(s, string(o.Error)+" "+o.Text+" ("+o.Note+")")
 	}
 	return "[" + strings.Join(s, "; ") + "]"
+}
+
+// A response that ran into a shut window was cut where the window ended, not
+// where the captured bytes do: a segment of 1448 bytes, 43 of them header.
+func TestBodyCutAtShutWindow(t *testing.T) {
+	text, err := os.ReadFile("../testdata/stories/abortive-close-shut-window.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := story.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := tellStory(t, s).Result(0)
+	o := classify.AppOutcomes(r.Conn, r.Verdict)[assembler.Client]
+	if o == nil || !strings.Contains(o.Note, "cut after 1405 of 900000 bytes") {
+		t.Errorf("%+v", o)
+	}
 }

@@ -1,7 +1,9 @@
 package classify
 
 import (
+	"crypto/tls"
 	"fmt"
+	"strings"
 	"time"
 
 	"hangup/assembler"
@@ -123,9 +125,32 @@ func (p *proof) unseen() {
 // farewells shows the alerts by which TLS ended before TCP did.
 func (p *proof) farewells() {
 	if s, ok := p.v.notified(); ok {
-		p.add(p.v.c.End(s).LastData, s, "a TLS alert ends its session, most likely close_notify")
+		p.add(p.v.c.End(s).LastData, s, "%s", p.v.farewell(s))
 	}
 }
+
+// farewell tells what is known of the alert that is s's last words. In TLS
+// 1.3 a handshake that fails after the keys are there ends with a sealed alert
+// too, and its records look like the application's.
+func (v *view) farewell(s assembler.Side) string {
+	t, o := v.c.End(s).App.TLS(), v.c.End(s.Peer()).App.TLS()
+	switch {
+	case t.Alerted && t.LastLen == clearAlert && t.Code == 0:
+		return "a TLS alert ends its session: close_notify"
+	case t.Alerted && t.LastLen == clearAlert:
+		return fmt.Sprintf("a TLS alert ends its session: %q, in the clear", strings.TrimPrefix(tls.AlertError(t.Code).Error(), "tls: "))
+	case t.Last == alertRecord && t.Data+o.Data > 0:
+		return "a TLS alert ends its session, most likely close_notify"
+	}
+	return "a TLS alert ends its session: close_notify, or an error, for it is sealed"
+}
+
+// alertRecord is the type of a TLS record (RFC 8446 5.1) that is an alert for
+// sure; sealed by TLS 1.2 or before, if it is longer than clearAlert.
+const alertRecord = 21
+
+// clearAlert is the length (bytes) of an alert that is not encrypted (RFC 8446 6).
+const clearAlert = 2
 
 // pause is a line about the silence until the end of the capture; it carries
 // no packet, since there is none.

@@ -295,6 +295,11 @@ func (h *history) softError() {
 	var last int64
 	for i := range h.c.KeptICMP() {
 		m := &h.c.ICMP[i]
+		// tcp_v4_err ignores what quotes a number below SND.UNA, as keep-alive
+		// and window probes bear it (tcp_xmit_probe_skb).
+		if h.x.AckSeen && int32(m.Seq-h.x.SndUna) < 0 {
+			continue
+		}
 		if m.Side != h.side || m.Quotes == assembler.ToSYN || m.Last.Time < h.o.Last.Time || m.Last.Time < last {
 			continue
 		}
