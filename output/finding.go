@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 
-	"hangup/assembler"
 	"hangup/capture"
 	"hangup/classify"
 )
@@ -328,34 +326,20 @@ func (t *text) proof(list []classify.Evidence) {
 	t.evidence(list)
 }
 
-// explained is the number of the first finding that has a connection of the
-// group among its examples, 0 if there is none. Its advice is about the
-// pattern, and takes the place of the group's.
-func (t *text) explained(g *group) int {
+// explained is the number of the first finding that has the group's first
+// connection, or its example, among its own examples; 0 if there is none. Its
+// advice is about the pattern, and takes the place of the group's.
+func (t *text) explained(g *group, example uint64) int {
 	for i := range t.r.Findings {
 		f := &t.r.Findings[i]
 		if !tells(f) || i >= t.style.Limit && t.style.Limit > 0 && !t.style.All {
 			continue
 		}
-		if slices.ContainsFunc(f.Connections, func(id uint64) bool { return t.member(g, id) }) {
+		if slices.Contains(f.Connections, g.FirstID) || slices.Contains(f.Connections, example) {
 			return i + 1
 		}
 	}
 	return 0
-}
-
-// member reports whether the connection with that ID belongs to the group.
-func (t *text) member(g *group, id uint64) bool {
-	conns := t.r.Conns
-	i := sort.Search(conns.Len(), func(i int) bool { return conns.Conn(i).ID >= id })
-	if i == conns.Len() || conns.Conn(i).ID != id {
-		return false
-	}
-	v, at := conns.Verdict(i), conns.Conn(i).End(assembler.Server).AddrPort()
-	if v.Class != g.Class || v.Cause != g.Cause || v.By != g.By {
-		return false
-	}
-	return (!g.Addr.IsValid() || g.Addr == at.Addr()) && (g.Merged && g.Port == 0 || g.Port == at.Port())
 }
 
 // tells reports whether the finding is about ends, not about the capture that

@@ -58,7 +58,7 @@ func (t *text) group(number int, g *group) {
 		t.prose(margin, t.place(g)+" "+t.from(g))
 		t.blank()
 	}
-	if n := t.explained(g); n > 0 && !t.style.Verbose {
+	if n := t.explained(g, res.Conn.ID); n > 0 && !t.style.Verbose {
 		res.Advice = "See " + findingName(n) + "."
 	}
 	t.spell(&res, g.N > 1)
