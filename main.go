@@ -55,9 +55,8 @@
 //	hangup --states trace.pcap
 //
 // --ss-at lists what `ss -tan` would have shown at a moment, on one host or on
-// all: state, queues (? where no packet tells), both addresses, timer, and the
-// connection's number. --states plots the number of sockets by state, host by
-// host, over time. Both have a JSON form.
+// all, with the connection's number; ? stands where no packet tells. --states
+// plots the number of sockets by state, host by host. Both have a JSON form.
 //
 // # Selection
 //
@@ -160,7 +159,7 @@ type options struct {
 	format, out, color          string
 	all, causes, quiet, verbose bool
 	help, version, numeric      bool
-	plain                       bool // no findings
+	plain                       bool // without findings
 	explain                     string
 	wanted                      output.Wanted
 	failOn                      []string
@@ -355,8 +354,7 @@ func (h *hangup) report(names []string) (alarm bool, err error) {
 	if err := output.Remark(all, r); err != nil {
 		h.complain(err)
 	}
-	shown := !h.plain && h.show != output.FormatCSV && ladders == nil && !h.filter.Sockets()
-	if shown || h.alarm.NeedsFindings() {
+	if !h.plain && h.show != output.FormatCSV && ladders == nil && !h.filter.Sockets() || h.alarm.NeedsFindings() {
 		r.Findings = output.Findings(*all, h.filter)
 	}
 	switch {

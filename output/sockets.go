@@ -102,7 +102,7 @@ func (v *socketView) sockets(at int64, list []classify.Socket) error {
 			recv, send = fmt.Sprint(k.RecvQ), fmt.Sprint(k.SendQ)
 		}
 		state := v.state(k.State, pad(ssName(k.State), 10))
-		line := fmt.Sprintf("%s %6s %6s %*s  %*s  %-5s %s", state, recv, send, local, k.Local, peer, k.Peer, fmt.Sprintf("#%d", k.Conn), timer(k.Timer))
+		line := fmt.Sprintf("%s %6s %6s %*s  %*s  %-5s %s", state, recv, send, local, k.Local, peer, k.Peer, fmt.Sprintf("#%d", k.Conn), timerText(k.Timer))
 		v.printf("%s\n", strings.TrimRight(line, " "))
 	}
 	v.blank()
@@ -154,8 +154,8 @@ func (p *Palette) state(s assembler.State, text string) string {
 	return paint(p.yellow, text)
 }
 
-// timer is the last column of ss -o, with ? for an unknown rest.
-func timer(t classify.Timer) string {
+// timerText is the last column of ss -o, with ? for an unknown rest.
+func timerText(t classify.Timer) string {
 	if t.Kind == "" {
 		return ""
 	}
