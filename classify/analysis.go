@@ -10,29 +10,40 @@ import (
 // Analysis gathers connections as they end, judges each, and refines verdicts
 // once the whole capture is known.
 //
-// With Examples set its memory is bounded: of a connection remains what it
-// adds to the counts, to its group and to what neighbours ask. Kept as a whole
-// are those whose verdicts neighbours may change, as many as [maxOpen], and
-// the best example of each group. Len, Conn, Verdict and Result then speak of
-// those. The zero value keeps every connection, packed.
+// It keeps connections packed. Where Whole bounds their number and there are
+// more, its memory stays bounded: of a connection remains what it adds to the
+// counts, to its group, to findings and to what neighbours ask. Kept are then
+// those whose verdicts neighbours may change, as many as [maxOpen], and the
+// best example of each group; Len, Conn, Verdict and Result speak of those,
+// and are in no particular order.
 //
 // It owns all it keeps. Add keeps no reference to its argument, and what Conn
 // and Result return is the caller's.
 type Analysis struct {
-	Examples bool // keep only what a page of counts and examples shows
+	Whole      int  // keep every connection while there are no more than these; 0: always
+	NoFindings bool // a bounded analysis gathers none
 
 	env     Env
 	ended   bool // env is known
+	bounded bool // there were more than Whole
 	near    neighbours
 	store   store
 	kept    []kept
-	held    []packedAt // not judged yet: it hangs on where the capture ends
+	held    held
 	alike   alike
 	digest  Digest
+	finds   *Findings
 	summary Summary
 	census  census
-	look    view           // reused for every connection
-	spare   assembler.Conn // held connections are unpacked into it
+	look    view           // reused for every connection, as is
+	verdict Verdict        // what is judged of it
+	spare   assembler.Conn // what was packed is unpacked into it
+}
+
+// held are connections not judged yet: it hangs on where the capture ends.
+type held struct {
+	store store
+	at    []packedAt
 }
 
 // kept is a connection that was kept.
@@ -41,26 +52,18 @@ type kept struct {
 	at      packedAt
 	verdict *Verdict
 	alike   *Group // those that share its fate, if any
-	ripe    bool   // counted, grouped, and kept as an example only
+	open    bool   // neighbours may change the verdict
 }
-
-// few: of so few connections, all are kept, whatever became of them.
-const few = 5
-
-// maxOpen is how many connections with an open verdict are kept as a whole:
-// about 25 MB. Beyond it a connection shares the fate of an earlier one with
-// the same cause at the same server.
-const maxOpen = 1 << 15
 
 // Ends tells the analysis where the capture ends. Connections that were still
 // going come after it, and need not be kept until Finish then.
 func (a *Analysis) Ends(env Env) {
 	a.env, a.ended = env, true
-	for _, at := range a.held {
-		a.store.load(at, &a.spare)
+	for _, at := range a.held.at {
+		a.held.store.load(at, &a.spare)
 		a.judge(&a.spare)
 	}
-	a.held = nil
+	a.held = held{}
 }
 
 // Add takes c, which has ended or was cut off by the end of the capture.
@@ -71,83 +74,37 @@ func (a *Analysis) Add(c *assembler.Conn) {
 
 func (a *Analysis) judge(c *assembler.Conn) {
 	a.look.look(c, a.env)
-	v := a.look.judge()
+	a.verdict = a.look.judge()
+	v := &a.verdict
 	if a.look.hangs && !a.ended {
-		a.held = append(a.held, a.store.add(c))
+		a.held.at = append(a.held.at, a.held.store.add(c))
 		return
 	}
-	q, open := a.near.add(&a.look, &v)
+	q, open := a.near.add(&a.look, v)
+	v.SameAs = q.twin
 	if len(a.near.hosts.vals) >= maxRoster {
 		a.census.add(&c.Ends[0].Addr)
 		a.census.add(&c.Ends[1].Addr)
 	}
 	switch {
-	case !a.Examples:
-		k := a.keep(c, &v)
+	case !a.bounded:
+		k := a.keep(c, v, open)
 		if open {
 			a.near.ask(q, k.verdict)
 		}
+		if a.Whole > 0 && len(a.kept) > a.Whole {
+			a.bound()
+		}
 	case open:
-		a.open(c, &v, q)
+		a.open(c, v, q)
 	default:
-		a.settled(c, &v)
-	}
-}
-
-// open keeps a connection whose verdict neighbours may change, or lays it to
-// one that is like it.
-func (a *Analysis) open(c *assembler.Conn, v *Verdict, q question) {
-	k := kind{v.Cause, v.By, v.Confidence, q.server, q.rst.ttl}
-	if i, ok := a.alike[k]; ok && len(a.kept) >= maxOpen {
-		o := &a.kept[i]
-		if o.alike == nil {
-			o.alike = new(Group)
-		}
-		o.alike.note(c, v)
-		return
-	}
-	if len(a.kept) >= 2*maxOpen {
 		a.settled(c, v)
-		return
-	}
-	if a.alike == nil {
-		a.alike = alike{}
-	}
-	a.alike[k] = int32(len(a.kept))
-	a.near.ask(q, a.keep(c, v).verdict)
-}
-
-// alike finds the latest connection kept of each kind.
-type alike map[kind]int32
-
-// kind is what connections have in common of which neighbours say the same.
-type kind struct {
-	cause      Cause
-	by         Party
-	confidence Confidence
-	server     int32
-	ttl        uint8 // of the refusing RST
-}
-
-// settled counts a connection whose verdict is final.
-func (a *Analysis) settled(c *assembler.Conn, v *Verdict) {
-	a.digest.Count(v)
-	all, bad := a.summary.Connections <= few, v.Severity() > 0
-	if bad {
-		g, best := a.digest.Add(c, v)
-		if best {
-			g.Example = len(a.kept)
-		}
-		all = all || best
-	}
-	if all {
-		a.keep(c, v).ripe = true
 	}
 }
 
-func (a *Analysis) keep(c *assembler.Conn, v *Verdict) *kept {
+func (a *Analysis) keep(c *assembler.Conn, v *Verdict, open bool) *kept {
 	own := *v
-	a.kept = append(a.kept, kept{id: c.ID, at: a.store.add(c), verdict: &own})
+	a.kept = append(a.kept, kept{id: c.ID, at: a.store.add(c), verdict: &own, open: open})
 	return &a.kept[len(a.kept)-1]
 }
 
@@ -162,44 +119,21 @@ func (a *Analysis) Finish(env Env) {
 	a.summary.End = env.End
 	a.summary.Hosts, a.summary.HostsAbout = a.census.size(&a.near.hosts)
 	same := a.near.twins.links()
-	a.ripen()
 	for i := range a.kept {
-		k := &a.kept[i]
-		k.verdict.SameAs = same[k.id]
-		if !a.Examples {
-			a.digest.Count(k.verdict)
+		a.kept[i].verdict.SameAs = same[a.kept[i].id]
+	}
+	a.near = neighbours{}
+	if a.bounded {
+		a.ripen()
+	} else {
+		slices.SortFunc(a.kept, func(x, y kept) int { return cmp.Compare(x.id, y.id) })
+		for i := range a.kept {
+			a.digest.Count(a.kept[i].verdict)
 		}
 	}
 	for _, r := range a.digest.Rows() {
 		a.summary.ByClass[r.Class] += r.N
 		a.summary.ByCause[r.Cause] += r.N
-	}
-	if !a.Examples {
-		slices.SortFunc(a.kept, func(x, y kept) int { return cmp.Compare(x.id, y.id) })
-	}
-	a.near = neighbours{}
-}
-
-// ripen counts and groups the connections that were questions until now.
-func (a *Analysis) ripen() {
-	if !a.Examples {
-		return
-	}
-	for i := range a.kept {
-		k := &a.kept[i]
-		if k.ripe {
-			continue
-		}
-		a.store.load(k.at, &a.spare)
-		a.digest.Count(k.verdict)
-		if g, best := a.digest.Add(&a.spare, k.verdict); best {
-			g.Example = i
-		}
-		if k.alike != nil {
-			g := a.digest.group(k.verdict, a.spare.End(assembler.Server))
-			g.join(k.alike)
-			a.digest.countMany(k.verdict, k.alike.N)
-		}
 	}
 }
 
@@ -214,11 +148,10 @@ func (a *Analysis) count(c *assembler.Conn) {
 	s.Last = max(s.Last, c.Last.Time)
 }
 
-// Digest counts and groups the connections; valid after Finish. An Analysis
-// that keeps examples has groups only of those that ended badly, unless it
-// is of so few that all were kept.
+// Digest counts and groups the connections; valid after Finish. A bounded
+// analysis has groups only of those that ended badly.
 func (a *Analysis) Digest(all bool) *Digest {
-	if a.Examples && !(all && a.summary.Connections <= few) {
+	if a.bounded {
 		return &a.digest
 	}
 	d := new(Digest)

@@ -155,16 +155,6 @@ func (f *Findings) Finish(inputs ...capture.Input) []Finding {
 	return list
 }
 
-// Findings tells what is wrong with the system behind the connections, the
-// most harmful first. Valid after Finish.
-func (a *Analysis) Findings(inputs ...capture.Input) []Finding {
-	f := NewFindings(a.env)
-	for i := range a.Len() {
-		f.Add(a.Conn(i), a.Verdict(i))
-	}
-	return f.Finish(inputs...)
-}
-
 func b2i(b bool) int {
 	if b {
 		return 1

@@ -52,6 +52,7 @@ func (d *distance) known() bool { return d.ttl != 0 && !d.varies }
 // know of its connection. Times are ns.
 type question struct {
 	id      uint64
+	twin    uint64 // the same connection, already ended; 0 if there is none
 	verdict *Verdict
 	server  int32
 	host    [2]int32 // by side
@@ -94,7 +95,7 @@ func (n *neighbours) add(w *view, v *Verdict) (q question, open bool) {
 		h.lost = max(h.lost, w.rst.Time)
 	}
 	n.begun.add(q.server, c.First.Time, v.Cause == ConnectionRefused)
-	n.twins.add(c)
+	q.twin = n.twins.add(c)
 	n.heats.add(c)
 	n.relays.add(c)
 	return q, q.asks(w, v)

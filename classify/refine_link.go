@@ -30,10 +30,12 @@ type ending struct {
 	first, last int64
 }
 
-func (t *twins) add(c *assembler.Conn) {
+// add takes one connection; the result is the ID of one that is the same, and
+// has ended before it, 0 if there is none.
+func (t *twins) add(c *assembler.Conn) (twin uint64) {
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
 	if !cl.HasISN || !sv.HasISN {
-		return
+		return 0
 	}
 	if t.buckets == nil {
 		t.buckets = new([twinBuckets][4]ending)
@@ -43,10 +45,12 @@ func (t *twins) add(c *assembler.Conn) {
 	for i := range b {
 		if b[i].id != 0 && b[i].identity == e.identity && len(t.found) < maxTwins {
 			t.found = append(t.found, b[i], e)
+			twin = b[i].id
 		}
 	}
 	copy(b[1:], b[:3])
 	b[0] = e
+	return twin
 }
 
 // links maps connections to the first one that is the same, and that one to
