@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"hangup/assembler"
 )
@@ -43,6 +42,8 @@ func (p *h2Pair) wait(r *http.Request) {
 	p.out <- r.Context().Err()
 }
 
+const settingsAck = "\x00\x00\x00\x04\x01\x00\x00\x00\x00"
+
 // whileOpen calls end once the request has reached its handler, and gives
 // what the caller got.
 func (p *h2Pair) whileOpen(ctx context.Context, body io.Reader, end func(server *tapped)) error {
@@ -53,9 +54,20 @@ func (p *h2Pair) whileOpen(ctx context.Context, body io.Reader, end func(server 
 	got := make(chan error, 1)
 	go func() { got <- get(ctx, p.tr, method, "http://example/", body) }()
 	<-p.in
-	time.Sleep(10 * time.Millisecond) // for the settings to be acknowledged
+	p.settled(settingsAck)
 	end(p.l.first().ends[assembler.Server])
 	return <-got
+}
+
+// settled waits until the client has sent a frame and nothing is on its way:
+// a Close with something unread would be a reset.
+func (p *h2Pair) settled(frame string) {
+	p.t.Helper()
+	l := p.l.first()
+	l.until("the connection is quiet", func() bool {
+		return l.drained(assembler.Client) && l.drained(assembler.Server) && strings.Contains(l.words[assembler.Client], frame) &&
+			strings.Contains(l.words[assembler.Client], settingsAck) && strings.Contains(l.words[assembler.Server], settingsAck)
+	})
 }
 
 // The error texts of callers whose streams were open.
@@ -87,7 +99,7 @@ func TestH2Client(t *testing.T) {
 		}},
 		{name: "GOAWAY with an error, reset", answers: true, end: func(_ *h2Pair, s *tapped) {
 			s.say("\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x0b")
-			time.Sleep(20 * time.Millisecond)
+			s.heard()
 			s.abort()
 		}},
 		{name: "GOAWAY with debug data, EOF", end: func(_ *h2Pair, s *tapped) {
@@ -185,7 +197,7 @@ func TestH2Server(t *testing.T) {
 		"half-close": func(p *h2Pair, _ func()) { client(p).CloseWrite() },
 		"cancelled and closed": func(p *h2Pair, cancel func()) {
 			cancel()
-			time.Sleep(20 * time.Millisecond)
+			p.settled("\x00\x00\x04\x03\x00\x00\x00\x00\x01") // RST_STREAM
 			client(p).Close()
 		},
 	} {
@@ -203,7 +215,8 @@ func TestH2Server(t *testing.T) {
 				_, err := io.Copy(io.Discard, r.Body)
 				p.out <- err
 				<-r.Context().Done()
-				time.Sleep(20 * time.Millisecond)
+				l := p.l.first()
+				l.until("the server has closed", func() bool { return l.ends[assembler.Server].closed })
 				for err = nil; err == nil; {
 					_, err = io.WriteString(w, strings.Repeat("x", 1<<14))
 				}
@@ -214,7 +227,7 @@ func TestH2Server(t *testing.T) {
 			body, feeder := io.Pipe()
 			defer feeder.Close()
 			go io.WriteString(feeder, "data")
-			p.whileOpen(ctx, body, func(*tapped) { time.Sleep(20 * time.Millisecond); end(p, cancel) })
+			p.whileOpen(ctx, body, func(*tapped) { p.settled("data"); end(p, cancel) })
 			o := AppOutcomes(p.l.first().facts(), Verdict{})[assembler.Server]
 			for range 2 {
 				if err := <-p.out; o == nil || !strings.Contains(o.Note, "`"+err.Error()+"`") || errors.Is(err, context.Canceled) {

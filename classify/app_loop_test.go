@@ -15,11 +15,13 @@ import (
 // test, with the facts that the assembler would have found on its wire: its
 // payload goes through the real framings, its end is noted by whoever makes it.
 type loop struct {
-	t    *testing.T
-	mu   sync.Mutex
-	conn assembler.Conn
-	ref  uint64
-	ends [2]*tapped
+	t       *testing.T
+	mu      sync.Mutex
+	changed *sync.Cond // on mu: a Read or Write began or ended
+	conn    assembler.Conn
+	ref     uint64
+	ends    [2]*tapped
+	words   [2]string // the first few thousand bytes of each side
 }
 
 // tapped is one end of a loop.
@@ -31,6 +33,11 @@ type tapped struct {
 	drop int // 1 lets one more Write through; what follows goes nowhere
 
 	dropped chan struct{} // closed when the first Write went nowhere
+
+	// Guarded by l.mu:
+	taken   uint64 // bytes that Read gave
+	reading bool   // a Read has been called and has not returned
+	closed  bool
 }
 
 // listen accepts connections, each the server's end of a loop of its own.
@@ -60,6 +67,7 @@ func (l *listener) loopOf(client, server net.Addr) *loop {
 	p := l.loops[client.String()]
 	if p == nil {
 		p = &loop{t: l.t}
+		p.changed = sync.NewCond(&p.mu)
 		c, s := client.(*net.TCPAddr).AddrPort(), server.(*net.TCPAddr).AddrPort()
 		p.conn.Ends[0].Addr, p.conn.Ends[0].Port = c.Addr().As16(), c.Port()
 		p.conn.Ends[1].Addr, p.conn.Ends[1].Port = s.Addr().As16(), s.Port()
@@ -112,6 +120,7 @@ func (p *loop) tap(c *net.TCPConn, side assembler.Side) *tapped {
 	p.mu.Lock()
 	p.ends[side] = t
 	p.mu.Unlock()
+	p.changed.Broadcast()
 	p.t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(time.Minute)) // rather than hang
 	return t
@@ -135,6 +144,10 @@ func (p *loop) sent(side assembler.Side, b []byte, at assembler.Stamp) {
 	e.Packets++
 	e.Bytes += uint64(len(b))
 	e.App.Feed(b, uint32(len(b)))
+	if len(p.words[side]) < 1<<12 {
+		p.words[side] += string(b)
+	}
+	defer p.changed.Broadcast()
 	if o := &p.conn.Ends[side.Peer()]; o.FIN.Seen() {
 		late := e.LateData.Len + uint32(len(b))
 		if !e.LateData.Seen() {
@@ -161,6 +174,7 @@ func (p *loop) fin(side assembler.Side) {
 	e.FIN = assembler.Tries{First: at, Last: at, Count: 1, Seq: finSeq(side), Answered: at, Delivered: true}
 	e.FINSawPeer = o.FIN.Seen()
 	o.PureFINAcked = true
+	p.changed.Broadcast()
 }
 
 // rst notes a RST+ACK of a side's live socket.
@@ -194,6 +208,60 @@ func (p *loop) facts() *assembler.Conn {
 	defer p.mu.Unlock()
 	c := p.conn
 	return &c
+}
+
+// until waits for something to be so, which is asked with mu held. A machine
+// under load takes long, so that only what will never happen fails the test.
+func (p *loop) until(what string, so func() bool) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := false
+	defer time.AfterFunc(30*time.Second, func() {
+		p.mu.Lock()
+		late = true
+		p.mu.Unlock()
+		p.changed.Broadcast()
+	}).Stop()
+	for !so() {
+		if late {
+			p.t.Errorf("waited in vain until %s", what)
+			return
+		}
+		p.changed.Wait()
+	}
+}
+
+// drained reports whether a side's program has dealt with all that the other
+// side sent: it took it and asks for more. mu is held.
+func (p *loop) drained(side assembler.Side) bool {
+	e := p.ends[side]
+	return e != nil && e.reading && e.taken == p.conn.Ends[side.Peer()].Bytes
+}
+
+// heard waits until the other side's program has dealt with all that t sent.
+func (t *tapped) heard() {
+	t.l.t.Helper()
+	t.l.until("all was read", func() bool { return t.l.drained(t.side.Peer()) })
+}
+
+func (t *tapped) Read(b []byte) (int, error) {
+	t.l.mu.Lock()
+	t.reading = true
+	t.l.mu.Unlock()
+	t.l.changed.Broadcast()
+	n, err := t.TCPConn.Read(b)
+	t.l.mu.Lock()
+	t.reading = false
+	t.taken += uint64(n)
+	t.l.mu.Unlock()
+	t.l.changed.Broadcast()
+	return n, err
+}
+
+// WriteTo keeps io.Copy from going round Read.
+func (t *tapped) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{t})
 }
 
 func (t *tapped) Write(b []byte) (int, error) {
@@ -234,7 +302,15 @@ func (t *tapped) ReadFrom(r io.Reader) (int64, error) {
 
 func (t *tapped) Close() error {
 	t.l.fin(t.side)
+	defer t.gone()
 	return t.TCPConn.Close()
+}
+
+func (t *tapped) gone() {
+	t.l.mu.Lock()
+	t.closed = true
+	t.l.mu.Unlock()
+	t.l.changed.Broadcast()
 }
 
 func (t *tapped) CloseWrite() error {
