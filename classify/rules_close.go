@@ -93,7 +93,22 @@ func orderlyClose(v *view) (finding, bool) {
 		f.by = BySide(n)
 		f.confidence = min(f.confidence, Likely)
 	}
+	if v.cutShort(s) {
+		f.confidence = min(f.confidence, Likely)
+	}
 	return f, true
+}
+
+// cutShort reports whether s closed at once when the other side had spoken,
+// and the capture is cut before what it said: it may have taken its leave.
+func (v *view) cutShort(s assembler.Side) bool {
+	e, o := v.c.End(s), v.c.End(s.Peer())
+	if p := o.App.Protocol(); p != assembler.AppTLS && p != assembler.AppUnknown {
+		return false // it has no other way of taking leave
+	}
+	wait := e.FIN.First.Time - o.LastData.Time
+	return v.partial(assembler.Snaplen) && o.LastData.Seen() && o.LastData.Time > e.LastData.Time &&
+		wait >= 0 && wait < atOnce+v.c.RTTServer+v.c.RTTClient
 }
 
 // notified is the side that ended its TLS session first: its last words are

@@ -149,5 +149,9 @@ func resetByOwnHost(v *view) (finding, bool) {
 	if r == nil || !v.established() || !talksOn(v.c, r) || !genuineStateless(v.sender(), r) {
 		return finding{}, false
 	}
-	return finding{Reset, BySide(r.Side), Likely, doubts{{InjectedReset, WhyFirewallReset}}}, true
+	f := finding{Reset, BySide(r.Side), Likely, doubts{{InjectedReset, WhyFirewallReset}}}
+	if oddTTL(v.sender(), r) {
+		f.confidence = Possible // one hop nearer is a container's host, or any router
+	}
+	return f, true
 }

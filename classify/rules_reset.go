@@ -221,6 +221,9 @@ func abortiveClose(v *view) (finding, bool) {
 	}
 	if v.receiver().FirstData.Seen() {
 		f.alts.add(Alternative{CloseWithUnreadData, WhyUnreadUnknown})
+		if refuses(v, r) {
+			f.confidence = Possible
+		}
 	}
 	v.mayBeListener(&f)
 	if f.alts[0].Why == 0 && inStep(v, r) {
@@ -228,6 +231,16 @@ func abortiveClose(v *view) (finding, bool) {
 	}
 	v.mayBeForged(&f)
 	return f, true
+}
+
+// refuses reports whether the aborter answered with one short message and
+// reset at once, although a request of several segments lay before it: as
+// often as not it read enough to say no, closed properly and left the rest
+// unread. An abort by choice would have endangered its own answer.
+func refuses(v *view, r *assembler.Reset) bool {
+	e, o := v.c.End(r.Side), v.c.End(r.Side.Peer())
+	at := e.LastData
+	return at.Seen() && r.Time-at.Time < atOnce && e.Bytes < queueSize && o.Bytes >= queueSize && o.LastData.Time <= at.Time
 }
 
 // inStep reports whether everything about r fits the live socket it claims

@@ -136,7 +136,17 @@ func retransmissionTimeout(v *view) (finding, bool) {
 	if v.rst != nil && !bare(v.rst) {
 		f.alts = doubts{{AbortiveClose, WhyProgramGaveUp}}
 	}
+	if larger(e, t) {
+		f.alts.add(Alternative{PMTUBlackhole, WhyLarger})
+	}
 	return f, true
+}
+
+// larger reports whether what is not acknowledged is larger than all that
+// was: then nothing tells a path that passes small packets only from one
+// that passes none (RFC 2923 2.1).
+func larger(e *assembler.End, t *assembler.Tries) bool {
+	return t.Len >= fullSize && e.AckSeen && e.HighestAcked < t.Len
 }
 
 // deafSender: data repeated with back-off although the capture shows it
@@ -175,11 +185,15 @@ func peerVanished(v *view) (finding, bool) {
 		what func(*assembler.End) *assembler.Tries
 		alt  Cause
 	}{{dataOf, RetransmissionTimeout}, {finOf, FinTimeout}, {probeOf, KeepaliveTimeout}} {
-		e, _ := v.silent(s.what, 2)
+		e, t := v.silent(s.what, 2)
 		if e == nil || v.stalled(e) {
 			continue
 		}
-		return finding{HalfOpen, ByUnknown, Possible, doubts{{s.alt, WhyMaybeGaveUp}}}, true
+		f := finding{HalfOpen, ByUnknown, Possible, doubts{{s.alt, WhyMaybeGaveUp}}}
+		if s.alt == RetransmissionTimeout && larger(e, t) {
+			f.alts.add(Alternative{PMTUBlackhole, WhyLarger})
+		}
+		return f, true
 	}
 	return finding{}, false
 }

@@ -32,6 +32,7 @@ const (
 	WhySizeOnly
 	WhyDeaf
 	WhyOddAbort
+	WhyLarger
 	numWhys
 )
 
@@ -62,6 +63,7 @@ var whyTexts = [numWhys]string{
 	WhySizeOnly:         "the size may be a coincidence: a path that loses everything for a while looks similar",
 	WhyDeaf:             "everything it sent had arrived; that it gave up is concluded from its silence",
 	WhyOddAbort:         "an unusual system, or a tool that writes its own packets, may abort like that",
+	WhyLarger:           "what went unanswered is larger than everything that was acknowledged: a path whose MTU is too small, and whose ICMP errors are dropped, passes the rest",
 	WhyUnweighed:        "too little of the connection was captured to tell whether the RST was taken or dropped",
 }
 
