@@ -1,6 +1,7 @@
 package output
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -106,6 +107,8 @@ func ParseAlarm(names []string) (*Alarm, error) {
 				return nil, unknown("--fail-on", kind, "finding", classify.FindingKinds())
 			}
 			a.finding[kind] = true
+		} else if slices.Contains(classify.FindingKinds(), s) {
+			return nil, fmt.Errorf("--fail-on %s: a finding, not a class or cause; type %s%s", s, finding, s)
 		} else {
 			return nil, unknown("--fail-on", s, "class or cause", append(classes(), causes()...))
 		}
