@@ -189,10 +189,7 @@ func (v *view) detail(out *Verdict) string {
 			return fmt.Sprintf("in CLOSE_WAIT for at least %s", dur(v.after(v.c.End(s).FIN.Answered.Time)))
 		}
 	}
-	if m := middleboxTimer(v, out); m != "" {
-		return m
-	}
-	return ""
+	return middleboxTimer(v, out)
 }
 
 // scanTime is how soon (ns) after its SYN a half-open scanner resets: a round
@@ -249,35 +246,4 @@ func (v *view) idleBeforeEnd(out *Verdict) int64 {
 		return max(v.c.End(f.Side).FIN.Idle, 0)
 	}
 	return 0
-}
-
-// cutTimers are idle limits of middleboxes that are documented and on
-// their defaults; a cut right after one of them is worth a word.
-var cutTimers = []struct {
-	after int64
-	who   string
-}{
-	{60 * second, "AWS ALB and classic ELB, HAProxy and nginx proxy timeouts"},
-	{240 * second, "Azure load balancer"},
-	{350 * second, "AWS NLB, gateway load balancer, NAT gateway"},
-	{600 * second, "GCP firewall connection tracking, ingress-nginx streams"},
-	{3600 * second, "many firewalls' TCP idle limit"},
-}
-
-// middleboxTimer names the idle limit that a cut after a silence fits: the
-// silence must reach it, and not exceed it by so much that it means nothing.
-func middleboxTimer(v *view, out *Verdict) string {
-	if out.Cause != PeerLostState && out.Cause != InjectedReset && out.Cause != RetransmissionTimeout && out.Cause != PeerVanished {
-		return ""
-	}
-	idle := v.idleBeforeEnd(out)
-	if out.Cause == PeerLostState && v.rst != nil {
-		idle = v.c.MaxIdle
-	}
-	for i := len(cutTimers) - 1; i >= 0; i-- {
-		if t := cutTimers[i]; idle >= t.after && idle < 2*t.after {
-			return fmt.Sprintf("after %s of silence; idle limit of %s is %s", dur(idle), t.who, dur(t.after))
-		}
-	}
-	return ""
 }
