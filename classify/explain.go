@@ -51,21 +51,7 @@ func (v *view) evidence(out *Verdict) []Evidence {
 		p.unread()
 		p.reset()
 	case OrderlyClose, SimultaneousClose, HalfClose, FinWait2Expired, WriteAfterClose, CloseWaitLeak:
-		p.fins()
-		p.late()
-		switch {
-		case out.Cause == WriteAfterClose:
-			p.crossed()
-		case out.is("unseen-fin"):
-			p.unseen()
-		case out.Cause == OrderlyClose:
-			p.farewells()
-			p.mptcp()
-		}
-		p.reset()
-		if out.Class == HalfOpen {
-			p.pause(v.c.Last.Time, "no FIN from the other side")
-		}
+		p.closing(out)
 	case StaleTuple:
 		p.challenge()
 		p.reset()
@@ -97,18 +83,38 @@ func (v *view) evidence(out *Verdict) []Evidence {
 		p.mptcp()
 	}
 	p.icmp()
-	slices.SortStableFunc(p.lines, func(a, b Evidence) int {
-		switch {
-		case a.Time != b.Time:
-			return int(min(1, max(-1, a.Time-b.Time)))
-		case a.Ref == 0 || b.Ref == 0: // what no packet shows comes last
-			return cmp.Compare(b.Ref, a.Ref)
-		case a.Ref != b.Ref:
-			return cmp.Compare(a.Ref, b.Ref)
-		}
-		return 0
-	})
+	slices.SortStableFunc(p.lines, Evidence.compare)
 	return slices.CompactFunc(p.lines, func(a, b Evidence) bool { return a == b })
+}
+
+// compare orders by time; what no packet shows comes last.
+func (a Evidence) compare(b Evidence) int {
+	switch {
+	case a.Time != b.Time:
+		return cmp.Compare(a.Time, b.Time)
+	case a.Ref == 0 || b.Ref == 0:
+		return cmp.Compare(b.Ref, a.Ref)
+	}
+	return cmp.Compare(a.Ref, b.Ref)
+}
+
+// closing shows the FINs, and what came of them.
+func (p *proof) closing(out *Verdict) {
+	p.fins()
+	p.late()
+	switch {
+	case out.Cause == WriteAfterClose:
+		p.crossed()
+	case out.is("unseen-fin"):
+		p.unseen()
+	case out.Cause == OrderlyClose:
+		p.farewells()
+		p.mptcp()
+	}
+	p.reset()
+	if out.Class == HalfOpen {
+		p.pause(p.v.c.Last.Time, "no FIN from the other side")
+	}
 }
 
 // withdrawal shows the RST that answered a late SYN-ACK.
