@@ -27,6 +27,7 @@ type reorder struct {
 	spare  []Packet
 	bytes  []byte // spare room for held.Data
 	latest int64
+	enough int   // packets held before it is worth counting those that are due
 	flush  bool  // the clock was set back behind what is held
 	err    error // what ended the source, once everything held is handed out
 }
@@ -80,6 +81,9 @@ func (r *reorder) ready() int {
 	if r.flush || r.err != nil && r.at == len(r.raw.Packets) {
 		return n
 	}
+	if n < r.enough {
+		return 0
+	}
 	due := 0
 	for i := range r.held.Packets {
 		if r.held.Packets[i].Time <= r.latest-reorderSpan {
@@ -90,6 +94,7 @@ func (r *reorder) ready() int {
 	case n >= maxHeld || len(r.held.Data) >= maxHeldBytes:
 		return max(due, n/2)
 	case n > fewHeld && due < n/2:
+		r.enough = n + n/8
 		return 0
 	}
 	return due
@@ -108,7 +113,7 @@ func (r *reorder) hand(b *Batch, n int) {
 		p := &r.held.Packets[i]
 		rest.hold(p, r.held.Payload(p))
 	}
-	r.flush = false
+	r.flush, r.enough = false, 0
 	r.spare, r.bytes = r.held.Packets, r.held.Data
 	r.held = rest
 }
