@@ -23,7 +23,8 @@ const (
 type reorder struct {
 	raw    Batch // as read
 	at     int   // raw.Packets[at:] are not yet held
-	held   Batch // not handed out, in the order of reading
+	held   Batch // not handed out: what was sorted before, then in the order of reading
+	turns  []turn
 	spare  []Packet
 	bytes  []byte // spare room for held.Data
 	latest int64
@@ -100,18 +101,34 @@ func (r *reorder) ready() int {
 	return due
 }
 
+// turn is a held packet's place in time; packets are too large to be moved
+// about while they are sorted.
+type turn struct {
+	time  int64
+	index int
+}
+
 // hand moves the n earliest packets to b.
 func (r *reorder) hand(b *Batch, n int) {
-	slices.SortStableFunc(r.held.Packets, func(p, q Packet) int { return cmp.Compare(p.Time, q.Time) })
-	b.Packets, b.Data = b.Packets[:0], b.Data[:0]
-	for i := range r.held.Packets[:n] {
-		p := &r.held.Packets[i]
-		b.hold(p, r.held.Payload(p))
+	r.turns = r.turns[:0]
+	for i := range r.held.Packets {
+		r.turns = append(r.turns, turn{r.held.Packets[i].Time, i})
 	}
+	slices.SortFunc(r.turns, func(a, b turn) int {
+		if a.time != b.time {
+			return cmp.Compare(a.time, b.time)
+		}
+		return a.index - b.index
+	})
+	b.Packets, b.Data = b.Packets[:0], b.Data[:0]
 	rest := Batch{Packets: r.spare[:0], Data: r.bytes[:0]}
-	for i := n; i < len(r.held.Packets); i++ {
-		p := &r.held.Packets[i]
-		rest.hold(p, r.held.Payload(p))
+	for i, t := range r.turns {
+		to := b
+		if i >= n {
+			to = &rest
+		}
+		p := &r.held.Packets[t.index]
+		to.hold(p, r.held.Payload(p))
 	}
 	r.flush, r.enough = false, 0
 	r.spare, r.bytes = r.held.Packets, r.held.Data
