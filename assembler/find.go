@@ -20,9 +20,14 @@ func (at *found) ref() ref {
 // set lets another record stand for the tuple.
 func (at *found) set(r ref) { at.pg.slots[at.i] = makeSlot(at.pg.slots[at.i].tag(), r) }
 
+// hashOf is the same for both directions.
+func hashOf(p *capture.Packet, seed uint64) uint64 {
+	return hashEnd(&p.Src, p.SrcPort, seed) + hashEnd(&p.Dst, p.DstPort, seed)
+}
+
 // tagOf is the same for both directions.
 func tagOf(p *capture.Packet, seed uint64) uint32 {
-	return uint32((hashEnd(&p.Src, p.SrcPort, seed) + hashEnd(&p.Dst, p.DstPort, seed)) >> 32)
+	return uint32(hashOf(p, seed) >> 32)
 }
 
 // tag is tagOf any packet of t.
@@ -79,73 +84,4 @@ func (t *Tracker) locate(k *tuple, r ref) found {
 			return found{pg: pg, i: i}
 		}
 	}
-}
-
-// blockSize is how many packets go through the passes of take together: so
-// many that the waits for memory overlap, so few that what was fetched is
-// still in the nearest cache when it is used.
-const blockSize = 64
-
-// block is what take knows of each packet of a block.
-type block struct {
-	tags  [blockSize]uint32
-	refs  [blockSize]ref
-	flows [blockSize]*flow // what refs name, if flows
-	sink  uint32           // what the passes have read, lest the reads be optimised away
-}
-
-// take takes up to blockSize packets, in passes: each reads what the next one
-// needs, in loops so short that many waits for memory run side by side. Only
-// the last pass decides anything, and it relies on nothing that the others
-// found: a packet before it may have changed the table.
-func (t *Tracker) take(packets []capture.Packet) {
-	b := &t.block
-	for i := range packets {
-		b.tags[i] = tagOf(&packets[i], t.seed)
-	}
-	b.sink += t.table.touch(b.tags[:len(packets)])
-	for i := range packets {
-		r := t.table.guess(b.tags[i])
-		b.refs[i], b.flows[i] = r, nil
-		if r.kind() == aFlow {
-			b.flows[i] = t.flows.at(r.index())
-		}
-	}
-	b.sink += touchFlows(b.flows[:len(packets)]) + touchSent(b.flows[:len(packets)], packets)
-	for i := range packets {
-		p := &packets[i]
-		switch p.Kind {
-		case capture.TCP:
-			t.tcp(p, b.tags[i], b.refs[i])
-		case capture.ICMPError:
-			t.icmp(p, b.tags[i])
-		}
-		t.now = max(t.now, p.Time)
-	}
-}
-
-// touchFlows reads the flows' first cache lines.
-func touchFlows(flows []*flow) (sum uint32) {
-	for _, f := range flows {
-		if f != nil {
-			sum += f.client
-		}
-	}
-	return sum
-}
-
-// touchSent reads what the packets' senders have in the flows.
-func touchSent(flows []*flow, packets []capture.Packet) (sum uint32) {
-	for i, f := range flows {
-		if f == nil {
-			continue
-		}
-		from := Client
-		if packets[i].SrcPort == f.sport {
-			from = Server
-		}
-		x := &f.sent[from]
-		sum += x.packets + x.len
-	}
-	return sum
 }

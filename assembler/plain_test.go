@@ -272,3 +272,32 @@ func TestPlainCorpus(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) { load(t, file, nil).compareDamaged(t, 5) })
 	}
 }
+
+// FuzzPlain damages generated captures and recordings in ways that the fuzzer
+// chooses.
+func FuzzPlain(f *testing.F) {
+	var all []batches
+	for _, m := range generate.Mixes {
+		m.Connections, m.Concurrent = 12, 4
+		var pcap bytes.Buffer
+		if _, err := generate.Write(&pcap, io.Discard, m); err != nil {
+			f.Fatal(err)
+		}
+		all = append(all, load(f, "", &pcap))
+	}
+	files, _ := filepath.Glob("../testdata/lab/*/client.pcap")
+	for _, file := range files {
+		all = append(all, load(f, file, nil))
+	}
+	for i := range 64 {
+		f.Add(uint16(i), uint64(i))
+	}
+	f.Fuzz(func(t *testing.T, which uint16, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, seed))
+		b := all[int(which)%len(all)]
+		for range 1 + rng.IntN(3) {
+			b = b.damage(rng)
+		}
+		b.compare(t)
+	})
+}

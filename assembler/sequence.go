@@ -19,6 +19,9 @@ func (c *Conn) sequence(from Side, p *capture.Packet, at Stamp, idle int64, b *c
 	if !e.Started {
 		e.start(p, seq)
 	}
+	if e.beganWithProbe(o, p, idle) {
+		e.SndNxt++
+	}
 	if e.isProbe(o, p) {
 		return c.probe(e, o, p, at, idle)
 	}
@@ -49,6 +52,19 @@ func (e *End) start(p *capture.Packet, seq uint32) {
 	if e.AckSeen && seqLT(e.SndNxt, e.SndUna) && near(e.SndUna, e.SndNxt) && p.Len == 0 {
 		e.SndNxt = e.SndUna // began with a keep-alive probe or an old segment
 	}
+}
+
+// probePause is the shortest time (ns) between keep-alive probes: Windows, the
+// least patient, takes a second.
+const probePause = 900e6
+
+// beganWithProbe reports whether p shows that e's first packet was a
+// keep-alive probe: the same bare ACK again after a pause, though its peer
+// never said a word that it could answer.
+func (e *End) beganWithProbe(o *End, p *capture.Packet, idle int64) bool {
+	return !e.HasISN && !e.AckSeen && e.Packets > 1 && o.Packets == 0 && idle >= probePause &&
+		p.Len == 0 && p.Flags&(capture.SYN|capture.FIN|capture.RST) == 0 &&
+		p.Seq == e.SndNxt && p.Seq == e.firstSeq && p.Ack == o.SndUna && p.Window == e.rawWindow
 }
 
 // isProbe reports whether p is a keep-alive or window probe: one below what

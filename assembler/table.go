@@ -81,7 +81,9 @@ func (s slot) ref() ref               { return ref(s) }
 // twice.
 type table struct {
 	dir   []*slotPage
-	depth uint8 // the directory tells pages apart by so many bits
+	depth uint8      // the directory tells pages apart by so many bits
+	spare []slotPage // not yet used
+	pages int
 }
 
 const (
@@ -101,7 +103,24 @@ func (pg *slotPage) at(i uint32) *slot {
 	return (*slot)(unsafe.Add(unsafe.Pointer(pg), uintptr(i&slotMask)*unsafe.Sizeof(slot(0))))
 }
 
-func newTable() *table { return &table{dir: []*slotPage{new(slotPage)}} }
+func newTable() *table {
+	tb := new(table)
+	tb.dir = []*slotPage{tb.newPage()}
+	return tb
+}
+
+// newPage takes a page from a slab that grows with the table.
+func (tb *table) newPage() *slotPage {
+	if len(tb.spare) == 0 {
+		size := unsafe.Sizeof(slotPage{})
+		tb.spare = make([]slotPage, 1+min(tb.pages/4, int(poolSlab/size)))
+		advise(unsafe.Pointer(&tb.spare[0]), uintptr(len(tb.spare))*size)
+	}
+	pg := &tb.spare[0]
+	tb.spare = tb.spare[1:]
+	tb.pages++
+	return pg
+}
 
 func (tb *table) page(tag uint32) *slotPage { return tb.dir[tag>>(32-tb.depth)] }
 
@@ -155,7 +174,8 @@ func (tb *table) split(tag uint32) {
 		tb.depth++
 	}
 	old.depth++
-	upper := &slotPage{depth: old.depth}
+	upper := tb.newPage()
+	upper.depth = old.depth
 	bit := uint32(1) << (32 - old.depth)
 	all := old.slots
 	old.slots, old.used = [1 << slotBits]slot{}, 0

@@ -55,7 +55,9 @@ type Tracker struct {
 	hands  hands
 
 	lastID uint64
-	now    int64 // latest packet time seen, long ago before the first
+	number uint64  // of the current packet, if opened is not nil
+	opened *series // numbers of the packets that opened connections: see Parallel
+	now    int64   // latest packet time seen, long ago before the first
 	batch  *capture.Batch
 	block  block
 
@@ -72,19 +74,29 @@ func New(cfg Config) *Tracker {
 
 func newTracker(cfg Config) *Tracker {
 	return &Tracker{
-		cfg: cfg, seed: maphash.Comparable(maphash.MakeSeed(), 0), table: newTable(), heirs: make(map[uint64]heir),
+		cfg: cfg, seed: newSeed(), table: newTable(), heirs: make(map[uint64]heir),
 		now: math.MinInt64 / 2, spareLone: new(Conn), spareFlow: new(Conn), spareConn: new(Conn),
 	}
 }
 
+func newSeed() uint64 { return maphash.Comparable(maphash.MakeSeed(), 0) }
+
 // Batch takes the packets of b, in order. It keeps nothing of b.
 func (t *Tracker) Batch(b *capture.Batch) {
 	t.batch = b
-	for rest := b.Packets; len(rest) > 0; {
-		n := min(len(rest), blockSize)
-		t.take(rest[:n])
-		rest = rest[n:]
+	for i := range b.Packets {
+		p := &b.Packets[i]
+		t.now = max(t.now, p.Time)
+		if aboutTCP(p) {
+			t.add(p, tagOf(p, t.seed), 0)
+		}
 	}
+	t.endBatch()
+}
+
+// endBatch does what is due after the packets of a batch.
+func (t *Tracker) endBatch() {
+	t.flush()
 	t.batch = nil
 	t.retire(t.now - linger)
 	t.parkIdle()
@@ -143,7 +155,12 @@ func (t *Tracker) LatePackets() uint64 { return t.late }
 
 func (t *Tracker) conn(i int32) *Conn { return t.conns.at(uint32(i)) }
 
+// newID is the ID of a connection that the current packet opens.
 func (t *Tracker) newID() uint64 {
+	if t.opened != nil {
+		t.opened.add(t.number)
+		return t.number
+	}
 	t.lastID++
 	return t.lastID
 }

@@ -1,0 +1,204 @@
+package assembler
+
+import (
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"hangup/capture"
+)
+
+// Parallel follows connections as a Tracker does, beside the goroutine that
+// reads and decodes, by several trackers that share the tuples out among
+// themselves. What they find does not depend on their number, unless
+// Config.MaxConns, which they share out as well, comes into play.
+//
+// With more than one tracker nobody knows, when a connection opens, how many
+// have opened before: until Finish, Conn.ID is the number of its first packet
+// in the whole input, which orders connections as well. So are Predecessor
+// and SuccessorID. [Parallel.Number] then gives the ID.
+type Parallel struct {
+	trackers []*Tracker
+	jobs     []chan *job
+	free     chan *job
+	current  *job
+	done     sync.WaitGroup
+	seed     uint64
+	read     uint64 // packets so far
+	now      int64
+}
+
+// job is a batch on its way through the trackers.
+type job struct {
+	batch capture.Batch
+	tags  []uint32
+	mine  [][]uint32   // for each tracker, which packets are its
+	first uint64       // number of the packet before the batch's first
+	now   int64        // latest packet time so far
+	left  atomic.Int32 // trackers that still need it
+}
+
+// jobsAhead is how many batches may be on their way for each tracker: enough
+// to even out what the others do, few enough to stay in the cache.
+const jobsAhead = 4
+
+// NewParallel returns a Parallel with n trackers, at least one; a Trace wants
+// its packets in order, and allows no more. Done and Trace are called from
+// the trackers' goroutines, never two at once.
+func NewParallel(cfg Config, n int) *Parallel {
+	if n < 1 || cfg.Trace != nil {
+		n = 1
+	}
+	var mu sync.Mutex
+	if done := cfg.Done; n > 1 {
+		cfg.MaxConns = (cfg.MaxConns + n - 1) / n
+		cfg.Done = func(c *Conn) {
+			mu.Lock()
+			defer mu.Unlock()
+			done(c)
+		}
+	}
+	s := &Parallel{free: make(chan *job, jobsAhead+n), seed: newSeed()}
+	for range cap(s.free) {
+		s.free <- &job{mine: make([][]uint32, n)}
+	}
+	for k := range n {
+		t := New(cfg)
+		t.seed = s.seed
+		if n > 1 {
+			t.opened = new(series)
+		}
+		jobs := make(chan *job, jobsAhead)
+		s.trackers = append(s.trackers, t)
+		s.jobs = append(s.jobs, jobs)
+		s.done.Go(func() { s.follow(t, k, jobs) })
+	}
+	return s
+}
+
+// Fresh returns a batch to fill for the next call of Batch. Waiting for the
+// trackers is done here.
+func (s *Parallel) Fresh() *capture.Batch {
+	if s.current == nil {
+		s.current = <-s.free
+	}
+	return &s.current.batch
+}
+
+// Batch takes the packets of the batch that Fresh returned, which is then no
+// longer the caller's.
+func (s *Parallel) Batch() {
+	j := s.current
+	s.current = nil
+	j.share(s)
+	for _, c := range s.jobs {
+		c <- j
+	}
+}
+
+// share prepares the batch for the trackers.
+func (j *job) share(s *Parallel) {
+	n := uint64(len(s.trackers))
+	for k := range j.mine {
+		j.mine[k] = j.mine[k][:0]
+	}
+	j.tags = j.tags[:0]
+	for i := range j.batch.Packets {
+		p := &j.batch.Packets[i]
+		s.now = max(s.now, p.Time)
+		if !aboutTCP(p) {
+			j.tags = append(j.tags, 0)
+			continue
+		}
+		h := hashOf(p, s.seed)
+		j.tags = append(j.tags, uint32(h>>32))
+		k := h & (1<<32 - 1) * n >> 32
+		j.mine[k] = append(j.mine[k], uint32(i))
+	}
+	j.first, j.now = s.read, s.now
+	s.read += uint64(len(j.batch.Packets))
+	j.left.Store(int32(n))
+}
+
+// follow is the goroutine of t, tracker k.
+func (s *Parallel) follow(t *Tracker, k int, jobs <-chan *job) {
+	for j := range jobs {
+		t.batch = &j.batch
+		for _, i := range j.mine[k] {
+			t.add(&j.batch.Packets[i], j.tags[i], j.first+uint64(i)+1)
+		}
+		t.now = j.now
+		t.endBatch()
+		if j.left.Add(-1) == 0 {
+			s.free <- j
+		}
+	}
+	t.Finish()
+}
+
+// Finish waits for the trackers and reports every connection that is left.
+// Nothing but the counters and Number may be called afterwards.
+func (s *Parallel) Finish() {
+	for _, c := range s.jobs {
+		close(c)
+	}
+	s.done.Wait()
+}
+
+// Number is the ID, from 1 in the order of first packets, of a connection
+// whose Conn.ID was id. It may be called after Finish.
+func (s *Parallel) Number(id uint64) uint64 {
+	if len(s.trackers) == 1 || id == 0 {
+		return id
+	}
+	n := uint64(0)
+	for _, t := range s.trackers {
+		n += t.opened.upTo(id)
+	}
+	return n
+}
+
+// OrphanICMP is [Tracker.OrphanICMP]; to be called after Finish, as those below.
+func (s *Parallel) OrphanICMP() uint64 { return s.sum((*Tracker).OrphanICMP) }
+
+// LatePackets is [Tracker.LatePackets].
+func (s *Parallel) LatePackets() uint64 { return s.sum((*Tracker).LatePackets) }
+
+// Evicted is [Tracker.Evicted].
+func (s *Parallel) Evicted() uint64 { return s.sum((*Tracker).Evicted) }
+
+func (s *Parallel) sum(of func(*Tracker) uint64) (n uint64) {
+	for _, t := range s.trackers {
+		n += of(t)
+	}
+	return n
+}
+
+// series is an ascending series of numbers, in half of their size.
+type series struct {
+	low  []uint32
+	high []int // low[high[k]:] have upper halves beyond k
+}
+
+func (s *series) add(n uint64) {
+	for uint64(len(s.high)) < n>>32 {
+		s.high = append(s.high, len(s.low))
+	}
+	s.low = append(s.low, uint32(n))
+}
+
+// upTo counts the numbers that are not above n.
+func (s *series) upTo(n uint64) uint64 {
+	k := int(n >> 32)
+	if k > len(s.high) {
+		return uint64(len(s.low))
+	}
+	from, to := 0, len(s.low)
+	if k > 0 {
+		from = s.high[k-1]
+	}
+	if k < len(s.high) {
+		to = s.high[k]
+	}
+	return uint64(from + sort.Search(to-from, func(i int) bool { return s.low[from+i] > uint32(n) }))
+}
