@@ -1,4 +1,4 @@
-// Package capture turns bytes (files, standard input, a live interface) into
+// Package capture turns bytes (files, and standard input while it grows) into
 // [Packet] values. It is the only room that knows file formats, link types
 // and tunnels, and it has no opinion on TCP beyond what one header says.
 //
@@ -166,13 +166,13 @@ type Source interface {
 	// "vlan 100" or "vxlan 42 in 192.0.2.1 > 192.0.2.2".
 	Encap(key uint32) string
 
-	// Inputs tells what has been read so far, one entry per file or interface.
+	// Inputs tells what has been read so far, one entry per file or standard input.
 	Inputs() []Input
 
 	Close() error
 }
 
-// Input is what is known of one file (or standard input, or interface).
+// Input is what is known of one file (or standard input).
 type Input struct {
 	Name        string
 	Format      string            // "pcap", "pcapng", "pcap (nanoseconds, big-endian)", ...
