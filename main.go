@@ -368,9 +368,13 @@ func (h *hangup) report(names []string) (alarm bool, err error) {
 	return h.alarm.Rings(r), errors.Join(trouble, err, finish(err == nil))
 }
 
-// whole is how many connections are kept for a report that shows examples:
-// some 5 MB. Of more, only the examples are.
-const whole = 4096
+// A report that shows examples keeps this many connections at the most:
+// findings rest on all of them, about 1 kB each; without findings a few
+// thousand do, and of more only the examples are kept.
+const (
+	wholeFindings = 1 << 18
+	whole         = 1 << 12
+)
 
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
@@ -389,9 +393,12 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 		return nil, err
 	}
 	defer src.Close()
-	a := &classify.Analysis{NoFindings: h.plain && !h.alarm.NeedsFindings()}
-	if h.show == output.FormatText && !h.all && h.filter.Empty() && !h.filter.Sockets() {
-		a.Whole = whole
+	a := new(classify.Analysis)
+	if h.show == output.FormatText && !h.all && h.filter.Empty() && !h.filter.Sockets() && !h.alarm.NeedsFindings() {
+		a.Whole = wholeFindings
+		if h.plain {
+			a.Whole = whole
+		}
 	}
 	cfg := assembler.Config{Done: a.Add}
 	if ladders != nil {
@@ -414,7 +421,7 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 	a.Ends(env)
 	t.Finish()
 	a.Finish(env)
-	return &output.Report{Inputs: inputs, Packets: packets, Conns: a, Env: env}, errors.Join(trouble...)
+	return &output.Report{Inputs: inputs, Packets: packets, Conns: a, Env: env, Withheld: a.Bounded() && !h.plain}, errors.Join(trouble...)
 }
 
 var errInterrupted = errors.New("interrupted: what was read until then is reported")

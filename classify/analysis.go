@@ -12,7 +12,7 @@ import (
 //
 // It keeps connections packed. Where Whole bounds their number and there are
 // more, its memory stays bounded: of a connection remains what it adds to the
-// counts, to its group, to findings and to what neighbours ask. Kept are then
+// counts, to its group and to what neighbours ask. Kept are then
 // those whose verdicts neighbours may change, as many as [maxOpen], and the
 // best example of each group; Len, Conn, Verdict and Result speak of those,
 // and are in no particular order.
@@ -20,8 +20,7 @@ import (
 // It owns all it keeps. Add keeps no reference to its argument, and what Conn
 // and Result return is the caller's.
 type Analysis struct {
-	Whole      int  // keep every connection while there are no more than these; 0: always
-	NoFindings bool // a bounded analysis gathers none
+	Whole int // keep every connection while there are no more than these; 0: always
 
 	env     Env
 	ended   bool // env is known
@@ -32,7 +31,6 @@ type Analysis struct {
 	held    held
 	alike   alike
 	digest  Digest
-	finds   *Findings
 	summary Summary
 	census  census
 	look    view           // reused for every connection, as is

@@ -13,11 +13,6 @@ import (
 // the same cause at the same server.
 const maxOpen = 1 << 15
 
-// lookahead is how far (ns) the capture is taken to go on beyond what is known
-// of it when a connection is handed to findings before the end: longer than
-// any TIME_WAIT.
-const lookahead = 300 * second
-
 // alike finds the latest connection kept of each kind.
 type alike map[kind]int32
 
@@ -34,9 +29,6 @@ type kind struct {
 func (a *Analysis) bound() {
 	old, packed := a.kept, a.store
 	a.kept, a.store, a.bounded, a.alike = nil, store{}, true, alike{}
-	if !a.NoFindings {
-		a.finds = NewFindings(a.env)
-	}
 	slices.SortFunc(old, func(x, y kept) int { return cmp.Compare(x.id, y.id) })
 	for _, k := range old {
 		packed.load(k.at, &a.spare)
@@ -59,7 +51,6 @@ func (a *Analysis) open(c *assembler.Conn, v *Verdict, q question) {
 			o.alike = new(Group)
 		}
 		o.alike.note(c, v)
-		a.tell(c, v)
 		return
 	}
 	if len(a.kept) >= 2*maxOpen {
@@ -72,7 +63,6 @@ func (a *Analysis) open(c *assembler.Conn, v *Verdict, q question) {
 
 // settled takes a connection whose verdict is final.
 func (a *Analysis) settled(c *assembler.Conn, v *Verdict) {
-	a.tell(c, v)
 	a.digest.Count(v)
 	if v.Severity() == 0 {
 		return
@@ -81,20 +71,6 @@ func (a *Analysis) settled(c *assembler.Conn, v *Verdict) {
 		g.Example = len(a.kept)
 		a.keep(c, v, false)
 	}
-}
-
-// tell hands a connection to the findings. What is known by now as the second
-// half of one seen twice is left out.
-func (a *Analysis) tell(c *assembler.Conn, v *Verdict) {
-	if a.finds == nil || v.SameAs != 0 {
-		return
-	}
-	env := a.env
-	if !a.ended {
-		env.End = a.summary.Last + lookahead
-	}
-	a.finds.scene.env = env
-	a.finds.Add(c, v)
 }
 
 // ripen takes the connections that were open until now, by their IDs.
@@ -109,7 +85,6 @@ func (a *Analysis) ripen() {
 	for _, i := range order {
 		k := &a.kept[i]
 		a.store.load(k.at, &a.spare)
-		a.tell(&a.spare, k.verdict)
 		a.digest.Count(k.verdict)
 		if g, best := a.digest.Add(&a.spare, k.verdict); best {
 			g.Example = i
@@ -119,20 +94,18 @@ func (a *Analysis) ripen() {
 			a.digest.countMany(k.verdict, k.alike.N)
 		}
 	}
-	if a.finds != nil {
-		a.finds.scene.env = a.env
-	}
 }
 
+// Bounded reports whether there were more than Whole connections.
+func (a *Analysis) Bounded() bool { return a.bounded }
+
 // Findings tells what is wrong with the system behind the connections, the
-// most harmful first. Valid after Finish. A bounded analysis has handed
-// connections over as they ended, so what rests on their order is less exact.
+// most harmful first. Valid after Finish. A bounded analysis has none:
+// findings rest on the order of all connections, and part of them, or another
+// order, would show outages that never were.
 func (a *Analysis) Findings(inputs ...capture.Input) []Finding {
 	if a.bounded {
-		if a.finds == nil {
-			return nil
-		}
-		return a.finds.Finish(inputs...)
+		return nil
 	}
 	f := NewFindings(a.env)
 	for i := range a.kept {

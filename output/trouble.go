@@ -37,6 +37,9 @@ func (t *text) trouble() {
 		}
 		t.prose(paint(t.yellow, "! "), s)
 	}
+	if t.r.Withheld {
+		t.prose(paint(t.yellow, "! "), "There are too many connections to look for findings within bounded memory; --format json keeps them all and has the findings, --since and --until narrow the capture down.")
+	}
 	if n := t.digest.Late; n > 0 {
 		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s began before the capture: who is client is a guess there, and early facts are missing.", plural(n, "connection")))
 	}
