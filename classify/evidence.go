@@ -211,7 +211,7 @@ func (p *proof) deaf() {
 // icmp shows the errors that routers sent.
 func (p *proof) icmp() {
 	for _, i := range p.v.c.KeptICMP() {
-		text := fmt.Sprintf("%s from %s, quoting the %s's %s", icmpName(&i), capture.Addr(i.Router), i.Side, triggerNames[i.Quotes])
+		text := fmt.Sprintf("%s from %s, quoting the %s's %s", icmpName(&i), capture.Addr(i.Router), i.Side, quoted(p.v.c, &i))
 		if i.Count > 1 {
 			text += fmt.Sprintf(" (%d times)", i.Count)
 		}
@@ -221,6 +221,17 @@ func (p *proof) icmp() {
 			p.lines = append(p.lines, Evidence{Stamp: i.Last, Side: i.Side.Peer(), Network: network, What: "the last of these errors"})
 		}
 	}
+}
+
+// quoted names what the error quotes. A RST takes no number, so that its own
+// is the next one, as an ACK's is.
+func quoted(c *assembler.Conn, i *assembler.ICMP) string {
+	for _, r := range c.KeptResets() {
+		if i.Quotes == assembler.ToACK && r.Side == i.Side && r.Seq == i.Seq && r.Time <= i.Time {
+			return "RST"
+		}
+	}
+	return triggerNames[i.Quotes]
 }
 
 // window shows the shut window and the probes against it.

@@ -300,6 +300,9 @@ func (h *history) softError() {
 		if h.x.AckSeen && int32(m.Seq-h.x.SndUna) < 0 {
 			continue
 		}
+		if h.ownRST != nil && m.Time >= h.ownRST.Time {
+			continue // nobody was left to hear of it
+		}
 		if m.Side != h.side || m.Quotes == assembler.ToSYN || m.Last.Time < h.o.Last.Time || m.Last.Time < last {
 			continue
 		}
