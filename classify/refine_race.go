@@ -34,7 +34,8 @@ type heat struct {
 
 type winner struct {
 	id    uint64
-	first int64
+	first int64 // when its first packet came, ns
+	up    int64 // when it was established, ns
 }
 
 const (
@@ -83,7 +84,7 @@ func (r *heats) add(c *assembler.Conn) {
 	if !ok && len(r.won) >= maxHeats {
 		return
 	}
-	w := winner{c.ID, k.first}
+	w := winner{c.ID, k.first, c.Established.Time}
 	if len(list) == maxWinners && list[maxWinners-1].id < w.id {
 		return
 	}
@@ -126,7 +127,8 @@ func (r *heats) winner(k *raceKey) uint64 {
 	from := k.first / second
 	for s := from - raceTime/second; s <= from+raceTime/second; s++ {
 		for _, w := range r.won[k.heat(s, !k.v6)] {
-			if d := w.first - k.first; d > -raceTime && d < raceTime {
+			// A dial that has won starts no further attempt.
+			if d := w.first - k.first; d > -raceTime && d < raceTime && w.up >= k.first {
 				return w.id
 			}
 		}

@@ -36,7 +36,7 @@ func (p *Palette) calls(dial, accept *classify.Call, read, write []classify.Call
 	}
 	data := ""
 	if unread > 0 {
-		data = volume(unread) + " of data"
+		data = "at least " + volume(unread) + " of data"
 	}
 	if once && len(read) > 0 && len(write) > 0 && read[0].Error == write[0].Error {
 		if data != "" {
