@@ -2,7 +2,6 @@ package output
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -206,7 +205,7 @@ func TestRelativeNumbers(t *testing.T) {
 			t.Errorf("%d is %s, want %s", seq, got, want)
 		}
 	}
-	if got := o.rel(assembler.Server, 3_000_000_000); got != fmt.Sprint(3_000_000_000) {
+	if got := o.rel(assembler.Server, 3_000_000_000); got != "3000000000" {
 		t.Errorf("3 GB into the stream is %s", got)
 	}
 }
