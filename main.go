@@ -421,7 +421,8 @@ func (h *hangup) analyse(names []string, ladders *output.Ladders) (*output.Repor
 	a.Ends(env)
 	t.Finish()
 	a.Finish(env)
-	return &output.Report{Inputs: inputs, Packets: packets, Conns: a, Env: env, Withheld: a.Bounded() && !h.plain}, errors.Join(trouble...)
+	return &output.Report{Inputs: inputs, Packets: packets, Conns: a, Env: env,
+		OrphanICMP: t.OrphanICMP(), Withheld: a.Bounded() && !h.plain}, errors.Join(trouble...)
 }
 
 var errInterrupted = errors.New("interrupted: what was read until then is reported")

@@ -31,7 +31,8 @@ type Report struct {
 	Packets uint64 // of any kind, of all inputs, as far as they were looked at
 	Conns   Connections
 	// Findings are what the connections together say, the most harmful first.
-	Findings []classify.Finding
+	Findings   []classify.Finding
+	OrphanICMP uint64 // ICMP errors about connections that the capture does not show
 	// Withheld: findings were asked for, but there are too many connections
 	// to keep them all, and findings from a part of them could not be trusted.
 	Withheld bool

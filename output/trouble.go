@@ -37,6 +37,9 @@ func (t *text) trouble() {
 		}
 		t.prose(paint(t.yellow, "! "), s)
 	}
+	if n := t.r.OrphanICMP; n > 0 {
+		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s quoted connections of which the capture shows nothing.", plural(n, "ICMP error")))
+	}
 	if t.r.Withheld {
 		t.prose(paint(t.yellow, "! "), "There are too many connections to look for findings within bounded memory; --format json keeps them all and has the findings, --since and --until narrow the capture down.")
 	}
