@@ -7,22 +7,18 @@ import "hangup/capture"
 // still in the nearest cache when it is used.
 const blockSize = 64
 
-// block is a run of packets about TCP, and what is known of each.
+// block is a run of packets about TCP of the current batch.
 type block struct {
-	n       int
-	packets [blockSize]*capture.Packet
-	tags    [blockSize]uint32
-	numbers [blockSize]uint64 // of the packets in the whole input, from 1
-	refs    [blockSize]ref
-	flows   [blockSize]*flow // what refs name, if flows
-	sink    uint32           // what the passes have read, lest the reads be optimised away
+	n     int
+	index [blockSize]uint32 // in the batch
+	tags  [blockSize]uint32
+	sink  uint32 // what the passes have read, lest the reads be optimised away
 }
 
-// add takes the next packet about TCP into the block.
-func (t *Tracker) add(p *capture.Packet, tag uint32, number uint64) {
+// add takes packet i of the batch into the block.
+func (t *Tracker) add(i, tag uint32) {
 	b := &t.block
-	i := b.n % blockSize
-	b.packets[i], b.tags[i], b.numbers[i] = p, tag, number
+	b.index[b.n%blockSize], b.tags[b.n%blockSize] = i, tag
 	if b.n++; b.n == blockSize {
 		t.flush()
 	}
@@ -34,19 +30,23 @@ func (t *Tracker) add(p *capture.Packet, tag uint32, number uint64) {
 // a packet before it may have changed the table.
 func (t *Tracker) flush() {
 	b, n := &t.block, t.block.n
+	packets := t.batch.Packets
+	var refs [blockSize]ref
+	var flows [blockSize]*flow // what refs name, if flows
 	b.sink += t.table.touch(b.tags[:n])
 	for i, tag := range b.tags[:n] {
 		r := t.table.guess(tag)
-		b.refs[i], b.flows[i] = r, nil
+		refs[i] = r
 		if r.kind() == aFlow {
-			b.flows[i] = t.flows.at(r.index())
+			flows[i] = t.flows.at(r.index())
 		}
 	}
-	b.sink += touchFlows(b.flows[:n]) + touchSent(b.flows[:n], b.packets[:n])
-	for i, p := range b.packets[:n] {
-		t.number = b.numbers[i]
+	b.sink += touchFlows(flows[:n]) + touchSent(flows[:n], packets, b.index[:n])
+	for i, at := range b.index[:n] {
+		p := &packets[at]
+		t.number = t.before + uint64(at) + 1
 		if p.Kind == capture.TCP {
-			t.tcp(p, b.tags[i], b.refs[i])
+			t.tcp(p, b.tags[i], refs[i])
 		} else {
 			t.icmp(p, b.tags[i])
 		}
@@ -65,13 +65,13 @@ func touchFlows(flows []*flow) (sum uint32) {
 }
 
 // touchSent reads what the packets' senders have in the flows.
-func touchSent(flows []*flow, packets []*capture.Packet) (sum uint32) {
+func touchSent(flows []*flow, packets []capture.Packet, index []uint32) (sum uint32) {
 	for i, f := range flows {
 		if f == nil {
 			continue
 		}
 		from := Client
-		if packets[i].SrcPort == f.sport {
+		if packets[index[i]].SrcPort == f.sport {
 			from = Server
 		}
 		x := &f.sent[from]

@@ -19,7 +19,7 @@ func (t *Tracker) evict() {
 	if t.cfg.MaxConns <= 0 || t.live() <= t.cfg.MaxConns {
 		return
 	}
-	t.retire(math.MaxInt64) // nothing is lost with those that are over
+	t.retire(dues{closed: math.MaxInt64, reset: math.MaxInt64}) // nothing is lost with those that are over
 	for n := t.live(); n > t.cfg.MaxConns; n-- {
 		var oldest ref
 		last := int64(math.MaxInt64)
@@ -88,8 +88,7 @@ func (t *Tracker) evictOne(r ref) {
 		t.unlink(i, c)
 		c.Partial |= Evicted
 		t.cfg.Done(c)
-		c.ID = 0
-		t.conns.release(i)
+		t.freeConn(i)
 		return
 	case aParked:
 		t.parked.unpack(i, c)

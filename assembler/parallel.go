@@ -25,17 +25,17 @@ type Parallel struct {
 	done     sync.WaitGroup
 	seed     uint64
 	read     uint64 // packets so far
-	now      int64
+	clock    clock
 }
 
 // job is a batch on its way through the trackers.
 type job struct {
-	batch capture.Batch
-	tags  []uint32
-	mine  [][]uint32   // for each tracker, which packets are its
-	first uint64       // number of the packet before the batch's first
-	now   int64        // latest packet time so far
-	left  atomic.Int32 // trackers that still need it
+	batch  capture.Batch
+	tags   []uint32
+	mine   [][]uint32 // for each tracker, which packets are its
+	before uint64     // packets of the input before the batch
+	dues   dues
+	left   atomic.Int32 // trackers that still need it
 }
 
 // jobsAhead is how many batches may be on their way for each tracker: enough
@@ -58,7 +58,7 @@ func NewParallel(cfg Config, n int) *Parallel {
 			done(c)
 		}
 	}
-	s := &Parallel{free: make(chan *job, jobsAhead+n), seed: newSeed()}
+	s := &Parallel{free: make(chan *job, jobsAhead+n), seed: newSeed(), clock: newClock()}
 	for range cap(s.free) {
 		s.free <- &job{mine: make([][]uint32, n)}
 	}
@@ -105,7 +105,7 @@ func (j *job) share(s *Parallel) {
 	j.tags = j.tags[:0]
 	for i := range j.batch.Packets {
 		p := &j.batch.Packets[i]
-		s.now = max(s.now, p.Time)
+		s.clock.tick(p)
 		if !aboutTCP(p) {
 			j.tags = append(j.tags, 0)
 			continue
@@ -115,7 +115,7 @@ func (j *job) share(s *Parallel) {
 		k := h & (1<<32 - 1) * n >> 32
 		j.mine[k] = append(j.mine[k], uint32(i))
 	}
-	j.first, j.now = s.read, s.now
+	j.before, j.dues = s.read, s.clock.dues()
 	s.read += uint64(len(j.batch.Packets))
 	j.left.Store(int32(n))
 }
@@ -123,11 +123,11 @@ func (j *job) share(s *Parallel) {
 // follow is the goroutine of t, tracker k.
 func (s *Parallel) follow(t *Tracker, k int, jobs <-chan *job) {
 	for j := range jobs {
-		t.batch = &j.batch
+		t.batch, t.before = &j.batch, j.before
 		for _, i := range j.mine[k] {
-			t.add(&j.batch.Packets[i], j.tags[i], j.first+uint64(i)+1)
+			t.add(i, j.tags[i])
 		}
-		t.now = j.now
+		t.dues = j.dues
 		t.endBatch()
 		if j.left.Add(-1) == 0 {
 			s.free <- j

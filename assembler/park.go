@@ -14,7 +14,7 @@ import (
 // parkBeyond the number of Conns up to which none is.
 const (
 	parkAfter  = 1e9
-	parkBeyond = 1 << 10
+	parkBeyond = 1 << 9
 )
 
 // connWords is a Conn as machine words: it holds no pointer.
@@ -28,8 +28,12 @@ type parcel struct {
 	words [28]uint64
 	next  uint32 // one more than the number of the parcel that goes on; 0 in the last
 	first bool
-	key   tuple // in the first
-	last  int64 // time of the latest packet, in the first
+
+	// In the first one.
+	over bool
+	key  tuple
+	last int64 // time of the latest packet
+	id   uint64
 }
 
 const mapWords = (connWords + 63) / 64
@@ -44,7 +48,7 @@ type parked struct {
 func (k *parked) pack(c *Conn) uint32 {
 	first := k.take()
 	p := k.at(first)
-	*p = parcel{first: true, key: c.key, last: c.Last.Time}
+	*p = parcel{first: true, over: c.over(), key: c.key, last: c.Last.Time, id: c.ID}
 	var which [mapWords]uint64
 	words := wordsOf(c)
 	for i, w := range words {
@@ -109,7 +113,7 @@ type hands struct {
 }
 
 // handSteps is how many Conns parkIdle looks at in one batch.
-const handSteps = 32
+const handSteps = 64
 
 // parkIdle parks Conns that have been silent.
 func (t *Tracker) parkIdle() {
@@ -120,13 +124,16 @@ func (t *Tracker) parkIdle() {
 		i := t.hands.park
 		t.hands.park = (i + 1) % t.conns.taken
 		c := t.conns.at(i)
-		if c.ID == 0 || c.Last.Time >= t.now-parkAfter || c.next != 0 || c.over() {
-			continue
+		if c.ID == 0 || c.Last.Time >= t.dues.now-parkAfter || c.next != 0 {
+			continue // not in use, not silent, or not alone
 		}
 		if at, newest := t.newest(c); newest == i {
-			at.set(makeRef(aParked, t.parked.pack(c)))
-			c.ID = 0
-			t.conns.release(i)
+			r := makeRef(aParked, t.parked.pack(c))
+			at.set(r)
+			if c.over() {
+				t.enqueue(c, r)
+			}
+			t.freeConn(i)
 		}
 	}
 }

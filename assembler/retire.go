@@ -21,10 +21,62 @@ func (q *queue) pop() {
 	}
 }
 
-// foresee reads what retire will need of the next few connections, so that
-// the waits for memory run side by side.
-func (t *Tracker) foresee() (sum uint64) {
-	list := t.ended.list[t.ended.head:]
+// enqueue notes that c, the record r, is over.
+func (t *Tracker) enqueue(c *Conn, r ref) {
+	q := &t.closed
+	if c.NResets > 0 {
+		q = &t.reset
+	}
+	q.push(c.ID, r)
+}
+
+// retire reports and buries the connections that are over and due.
+func (t *Tracker) retire(d dues) {
+	t.retireQueue(&t.closed, d.closed)
+	t.retireQueue(&t.reset, d.reset)
+}
+
+// retireQueue retires those of a queue whose last packet came before the
+// given time. A late packet of the first one merely keeps them a while.
+func (t *Tracker) retireQueue(q *queue, before int64) {
+	for n := 0; q.head < len(q.list); n++ {
+		e := q.list[q.head]
+		last, over := t.overSince(e)
+		switch {
+		case !over: // the record is another's by now
+		case last >= before:
+			return
+		default:
+			if n%foreseen == 0 {
+				t.block.sink += uint32(t.foresee(q))
+			}
+			t.retireOne(e.r, q)
+		}
+		q.pop()
+	}
+}
+
+// overSince is the time of the connection's latest packet, if it is still
+// the one that was queued.
+func (t *Tracker) overSince(e ended) (last int64, over bool) {
+	switch i := e.r.index(); e.r.kind() {
+	case aFlow:
+		f := t.flows.at(i)
+		return f.lastTime, f.id == e.id
+	case aConn:
+		c := t.conns.at(i)
+		return c.Last.Time, c.ID == e.id
+	case aParked:
+		p := t.parked.at(i)
+		return p.last, p.first && p.id == e.id
+	}
+	return 0, false
+}
+
+// foresee reads what retireQueue will need of the next few flows, so that the
+// waits for memory run side by side.
+func (t *Tracker) foresee(q *queue) (sum uint64) {
+	list := q.list[q.head:]
 	for _, e := range list[:min(foreseen, len(list))] {
 		if e.r.kind() == aFlow {
 			words := t.flows.at(e.r.index()).words()
@@ -36,52 +88,63 @@ func (t *Tracker) foresee() (sum uint64) {
 	return sum
 }
 
-// foreseen is how many connections foresee looks at: as many as the nearest
-// cache has room for.
+// foreseen is how many flows foresee looks at: as many as the nearest cache
+// has room for.
 const foreseen = 16
 
-// retire reports and buries the connections that have been over, and silent,
-// since before the given time.
-func (t *Tracker) retire(before int64) {
-	for n := 0; t.ended.head < len(t.ended.list); n++ {
-		e := t.ended.list[t.ended.head]
-		switch i := e.r.index(); e.r.kind() {
-		case aFlow:
-			if f := t.flows.at(i); f.id == e.id {
-				if f.lastTime >= before {
-					return
-				}
-				if n%foreseen == 0 {
-					t.block.sink += uint32(t.foresee())
-				}
-				t.retireFlow(i, f)
-			}
-		case aConn:
-			if c := t.conns.at(i); c.ID == e.id {
-				if c.Last.Time >= before {
-					return // queued in order of their ends: a late packet only delays
-				}
-				t.retireConn(i, c)
-			}
+// retireDue retires one connection ahead of its turn, if it has lingered
+// longest at the given time: what a packet finds must not hang on where
+// batches end.
+func (t *Tracker) retireDue(r ref, now int64) bool {
+	due := false
+	switch i := r.index(); r.kind() {
+	case aFlow:
+		f := t.flows.at(i)
+		due = f.over() && f.lastTime < now-lingerMost
+	case aConn:
+		c := t.conns.at(i)
+		due = c.over() && c.Last.Time < now-lingerMost
+	case aParked:
+		p := t.parked.at(i)
+		due = p.over && p.last < now-lingerMost
+	}
+	if due {
+		t.retireOne(r, nil)
+	}
+	return due
+}
+
+// retireOne reports and buries the connection of record r. From the queue of
+// the closed, one that a RST has hit since moves to that of the reset.
+func (t *Tracker) retireOne(r ref, from *queue) {
+	i := r.index()
+	switch r.kind() {
+	case aFlow:
+		c := t.spareFlow
+		t.expandFlow(t.flows.at(i), c)
+		t.bury(t.locate(&c.key, r), tombOf(c))
+		t.cfg.Done(c)
+		t.freeFlow(i)
+	case aConn:
+		c := t.conns.at(i)
+		if from == &t.closed && c.NResets > 0 {
+			t.reset.push(c.ID, r)
+			return
 		}
-		t.ended.pop()
+		t.unlink(i, c)
+		t.cfg.Done(c)
+		t.freeConn(i)
+	case aParked:
+		c := t.spareConn
+		t.parked.unpack(i, c)
+		t.bury(t.locate(&c.key, r), tombOf(c))
+		t.cfg.Done(c)
+		t.parked.discard(i)
 	}
 }
 
-func (t *Tracker) retireFlow(i uint32, f *flow) {
-	r := makeRef(aFlow, i)
-	t.expandFlow(f, t.spareFlow)
-	c := t.spareFlow
-	at := t.locate(&c.key, r)
-	t.bury(at, tombOf(c))
-	t.cfg.Done(c)
-	t.freeFlow(i)
-}
-
-func (t *Tracker) retireConn(i uint32, c *Conn) {
-	t.unlink(i, c)
-	t.cfg.Done(c)
-	c.ID = 0
+func (t *Tracker) freeConn(i uint32) {
+	t.conns.at(i).ID = 0
 	t.conns.release(i)
 }
 

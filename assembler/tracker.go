@@ -2,7 +2,6 @@ package assembler
 
 import (
 	"hash/maphash"
-	"math"
 
 	"hangup/capture"
 )
@@ -29,12 +28,6 @@ type Config struct {
 	parkBeyond int
 }
 
-// linger is how long (ns of packet time) a connection that is over stays as
-// it is, so that late packets still change it: retransmissions of a FIN and
-// their answers, the RST of a program that closed before it had read all.
-// What comes later finds a tomb.
-const linger = 2e9
-
 // Tracker follows all connections of one stream of packets. A connection is
 // a lone, a flow or a Conn, and when it was over for some time a tomb; the
 // table finds it by its tuple.
@@ -51,13 +44,16 @@ type Tracker struct {
 	parked parked
 	tombs  tombs
 	heirs  map[uint64]heir // by Conn.ID
-	ended  queue
+	closed queue           // connections that both ends have closed
+	reset  queue           // ... that a RST has ended
 	hands  hands
 
 	lastID uint64
-	number uint64  // of the current packet, if opened is not nil
+	before uint64  // packets of the input before the current batch; with opened only
+	number uint64  // of the current packet in the input
 	opened *series // numbers of the packets that opened connections: see Parallel
-	now    int64   // latest packet time seen, long ago before the first
+	clock  clock
+	dues   dues // after the current batch
 	batch  *capture.Batch
 	block  block
 
@@ -75,7 +71,7 @@ func New(cfg Config) *Tracker {
 func newTracker(cfg Config) *Tracker {
 	return &Tracker{
 		cfg: cfg, seed: newSeed(), table: newTable(), heirs: make(map[uint64]heir),
-		now: math.MinInt64 / 2, spareLone: new(Conn), spareFlow: new(Conn), spareConn: new(Conn),
+		clock: newClock(), spareLone: new(Conn), spareFlow: new(Conn), spareConn: new(Conn),
 	}
 }
 
@@ -86,11 +82,12 @@ func (t *Tracker) Batch(b *capture.Batch) {
 	t.batch = b
 	for i := range b.Packets {
 		p := &b.Packets[i]
-		t.now = max(t.now, p.Time)
+		t.clock.tick(p)
 		if aboutTCP(p) {
-			t.add(p, tagOf(p, t.seed), 0)
+			t.add(uint32(i), tagOf(p, t.seed))
 		}
 	}
+	t.dues = t.clock.dues()
 	t.endBatch()
 }
 
@@ -98,7 +95,7 @@ func (t *Tracker) Batch(b *capture.Batch) {
 func (t *Tracker) endBatch() {
 	t.flush()
 	t.batch = nil
-	t.retire(t.now - linger)
+	t.retire(t.dues)
 	t.parkIdle()
 	t.evict()
 }
@@ -175,6 +172,9 @@ func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref) {
 		}
 	}
 	at := t.find(p, tag)
+	if t.retireDue(at.ref(), p.Time) {
+		at = t.find(p, tag)
+	}
 	switch r := at.ref(); r.kind() {
 	case aLone:
 		if t.answer(at, p) {
@@ -196,7 +196,7 @@ func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref) {
 // accepted does what follows a packet that a flow took.
 func (t *Tracker) accepted(r ref, f *flow, from Side, p *capture.Packet) {
 	if f.over() {
-		t.ended.push(f.id, r)
+		t.closed.push(f.id, r)
 	}
 	if t.cfg.Trace != nil {
 		t.cfg.Trace(Step{Packet: *p, Conn: f.id, Side: from, States: [2]State{f.state(Client), f.state(Server)}})
@@ -225,7 +225,7 @@ func (t *Tracker) general(at found, p *capture.Packet, tag uint32) {
 		wasOver := c.over()
 		notes = c.segment(from, p, t.batch)
 		if !wasOver && c.over() {
-			t.ended.push(c.ID, makeRef(aConn, uint32(i)))
+			t.enqueue(c, makeRef(aConn, uint32(i)))
 		}
 		from = c.side(fromA) // a SYN may have turned a guess about roles round
 	}
@@ -259,12 +259,12 @@ func (t *Tracker) promote(at *found) int32 {
 		*c = Conn{}
 		f := t.flows.at(r.index())
 		t.expandFlow(f, c)
-		if f.over() {
-			t.ended.push(f.id, n)
-		}
 		t.freeFlow(r.index())
 	}
 	at.set(n)
+	if c.over() {
+		t.enqueue(c, n)
+	}
 	return int32(i)
 }
 
