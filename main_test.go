@@ -14,17 +14,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/spf13/pflag"
 
-	"hangup/assembler"
-	"hangup/capture"
 	"hangup/internal/story"
 	"hangup/output"
 )
@@ -276,30 +272,6 @@ func runExample(t *testing.T, line string) {
 	}
 }
 
-// The help names every flag, and no flag that does not exist.
-func TestUsageNamesFlags(t *testing.T) {
-	flags := new(options).flags()
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := "--" + f.Name
-		if f.Shorthand != "" {
-			name = "-" + f.Shorthand + ", " + name
-		}
-		if !strings.Contains(output.Usage, name) {
-			t.Errorf("%s is not in the help", name)
-		}
-	})
-	for _, word := range strings.FieldsFunc(output.Usage, func(r rune) bool { return strings.ContainsRune(" ,\n", r) }) {
-		if name, ok := strings.CutPrefix(word, "--"); ok && flags.Lookup(name) == nil {
-			t.Errorf("%s is in the help and does not exist", word)
-		}
-	}
-	for line := range strings.SplitSeq(output.Usage, "\n") {
-		if len(line) > 80 {
-			t.Errorf("longer than 80 columns: %q", line)
-		}
-	}
-}
-
 // Ctrl-C in a pipe reaches both ends: hangup reads on until the other end has
 // flushed its last packets.
 func TestInterruptedPipe(t *testing.T) {
@@ -328,47 +300,5 @@ func TestInterruptedPipe(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run([]string{"-"}, r, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "orderly-close") {
 		t.Errorf("exit status %d, %s%s", code, stdout.String(), stderr.String())
-	}
-}
-
-// endless is a source that never ends.
-type endless struct{ capture.Source }
-
-func (endless) Next(b *capture.Batch) error {
-	b.Packets = append(b.Packets[:0], capture.Packet{Time: 7})
-	return nil
-}
-
-func TestInterruptedFile(t *testing.T) {
-	var stop atomic.Bool
-	go func() {
-		time.Sleep(20 * time.Millisecond)
-		stop.Store(true)
-	}()
-	n, last, err := new(hangup).follow(endless{}, assembler.New(assembler.Config{Done: func(*assembler.Conn) {}}), &stop)
-	if err != errInterrupted || n == 0 || last != 7 {
-		t.Errorf("%d packets until %d, %v", n, last, err)
-	}
-}
-
-func TestColoured(t *testing.T) {
-	for _, c := range []struct {
-		when    string
-		tty     bool
-		noColor string
-		term    string
-		want    bool
-	}{
-		{"auto", true, "", "xterm", true},
-		{"auto", false, "", "xterm", false},
-		{"auto", true, "1", "xterm", false},
-		{"auto", true, "", "dumb", false},
-		{"always", false, "1", "dumb", true},
-		{"never", true, "", "xterm", false},
-	} {
-		env := map[string]string{"NO_COLOR": c.noColor, "TERM": c.term}
-		if got := coloured(c.when, c.tty, func(k string) string { return env[k] }); got != c.want {
-			t.Errorf("%+v: %v", c, got)
-		}
 	}
 }

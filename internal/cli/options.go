@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"hangup/classify"
+	"hangup/output"
+)
+
+type options struct {
+	read                        []string
+	format, out, color          string
+	all, causes, quiet, verbose bool
+	help, version, numeric      bool
+	plain                       bool // without findings
+	explain                     string
+	wanted                      output.Wanted
+	failOn                      []string
+	count                       uint64
+	width, limit                int
+
+	show   output.Format
+	cause  classify.Cause
+	filter *output.Filter
+	alarm  *output.Alarm
+}
+
+func (o *options) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("hangup", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.Usage = func() {} // output.Usage has the texts, by purpose
+	f.StringArrayVarP(&o.read, "read", "r", nil, "")
+	f.Uint64VarP(&o.count, "count", "c", 0, "")
+	f.StringVar(&o.format, "format", "text", "")
+	f.StringVarP(&o.out, "output", "o", "", "")
+	f.BoolVarP(&o.all, "all", "a", false, "")
+	f.IntVar(&o.limit, "limit", 10, "")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "")
+	f.BoolVar(&o.plain, "no-findings", false, "")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "")
+	f.IntVar(&o.width, "width", 0, "")
+	f.StringVar(&o.color, "color", "auto", "")
+	f.StringSliceVar(&o.failOn, "fail-on", nil, "")
+	f.StringSliceVar(&o.wanted.Class, "class", nil, "")
+	f.StringSliceVar(&o.wanted.Cause, "cause", nil, "")
+	f.StringSliceVar(&o.wanted.By, "by", nil, "")
+	f.StringSliceVar(&o.wanted.Host, "host", nil, "")
+	f.StringSliceVar(&o.wanted.Port, "port", nil, "")
+	f.StringVar(&o.wanted.Since, "since", "", "")
+	f.StringVar(&o.wanted.Until, "until", "", "")
+	f.StringVar(&o.wanted.Conn, "conn", "", "")
+	f.StringVar(&o.wanted.SocketsAt, "ss-at", "", "")
+	f.BoolVar(&o.wanted.States, "states", false, "")
+	f.StringVar(&o.explain, "explain", "", "")
+	f.BoolVar(&o.causes, "causes", false, "")
+	f.BoolVarP(&o.numeric, "numeric", "n", false, "")
+	f.BoolVarP(&o.version, "version", "V", false, "")
+	f.BoolVarP(&o.help, "help", "h", false, "")
+	return f
+}
+
+// check finds what is wrong with the flags' values.
+func (c *command) check() (err error) {
+	if c.show, err = output.ParseFormat(c.format); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"auto", "always", "never"}, c.color) {
+		return fmt.Errorf("--color %s: no such choice; type auto, always or never", c.color)
+	}
+	if c.quiet && c.verbose {
+		return errors.New("-q and -v contradict each other; drop one")
+	}
+	if c.explain != "" {
+		if c.cause, err = output.ParseCause("--explain", c.explain); err != nil {
+			return err
+		}
+	}
+	if c.alarm, err = output.ParseAlarm(c.failOn); err != nil {
+		return err
+	}
+	if c.filter, err = output.ParseFilter(c.wanted); err != nil {
+		return err
+	}
+	return c.filter.Fits(c.show)
+}
+
+// misspelt makes an error of pflag's say what to type instead.
+func misspelt(err error, flags *pflag.FlagSet) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return fmt.Errorf("%w; hangup -h shows all flags", err)
+	}
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if best := output.Closest(unknown.GetSpecifiedName(), names); best != "" && unknown.GetSpecifiedShortnames() == "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, best)
+	}
+	return fmt.Errorf("%w; hangup -h shows all flags", err)
+}
