@@ -34,6 +34,9 @@ type OpenConfig struct {
 	// Batches hold fewer when packets are large or come slowly, and up to
 	// twice as many.
 	BatchSize int
+
+	// Tap, if not nil, sees every packet.
+	Tap Tap
 }
 
 // Open opens captures as one Source: pcap and pcapng files, plain or within

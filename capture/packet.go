@@ -149,6 +149,13 @@ func Addr(a [16]byte) netip.Addr { return netip.AddrFrom16(a).Unmap() }
 type Batch struct {
 	Packets []Packet
 	Data    []byte
+
+	// Now is a moment (ns since the Unix epoch) before which no further
+	// packet will be stamped, unless the clock is set back; 0 if the source
+	// does not know, as files do not.
+	Now int64
+
+	frames []span // of Packets, for a Tap; else empty
 }
 
 // Payload is the captured part of p's TCP payload; it aliases the batch.
@@ -158,8 +165,10 @@ func (b *Batch) Payload(p *Packet) []byte { return b.Data[p.Off : p.Off+p.CapLen
 type Source interface {
 	// Next refills b, reusing its memory. It returns io.EOF, and an empty
 	// batch, when the input is exhausted; any other error is final too, and
-	// names the file, the packet and the remedy. A packet that cannot be
-	// decoded is no error but a value of Kind Bad.
+	// names the file, the packet and the remedy. A batch without an error
+	// may be empty as well: of a live capture after a while without packets,
+	// of files where a filter passed none. A packet that cannot be decoded
+	// is no error but a value of Kind Bad.
 	Next(b *Batch) error
 
 	// Encap describes an encapsulation key of a packet, such as
@@ -172,14 +181,15 @@ type Source interface {
 	Close() error
 }
 
-// Input is what is known of one file (or standard input).
+// Input is what is known of one file (or standard input, or interface).
 type Input struct {
 	Name        string
-	Format      string            // "pcap", "pcapng", "pcap (nanoseconds, big-endian)", ...
+	Format      string            // "pcap", "pcapng", "pcap (nanoseconds, big-endian)", ..., "live"
 	Compression string            // "", "gzip", "zstd", "lz4"
 	Links       []string          // names of its link types, such as "EN10MB"
 	Snaplen     uint32            // the largest one any interface declares, 0 if unlimited or unknown
-	Packets     uint64            // records read
+	Packets     uint64            // records read, without those that the filter left out
+	Filtered    uint64            // records that the filter left out; the kernel's filter does not count
 	Bytes       uint64            // bytes they hold
 	Cut         uint64            // records shorter than the packet was on the wire
 	Bad         uint64            // packets of Kind Bad
@@ -190,5 +200,6 @@ type Input struct {
 	First, Last int64             // earliest and latest packet time; 0 if none
 	End         int64             // pcapng statistics block's end time, 0 if none
 	Comments    []string          // of sections and packets, the first few
+	Outages     []Outage          // when a live interface was down, the last few
 	Err         error             // what ended the file before its proper end, nil if nothing
 }

@@ -22,6 +22,7 @@ func (in *Input) clone() Input {
 	c.Links = slices.Clone(in.Links)
 	c.BadSamples = slices.Clone(in.BadSamples)
 	c.Comments = slices.Clone(in.Comments)
+	c.Outages = slices.Clone(in.Outages)
 	c.Unsupported = maps.Clone(in.Unsupported)
 	return c
 }
