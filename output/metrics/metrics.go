@@ -44,7 +44,8 @@ const (
 	other = "other"
 
 	// maxSeries bounds the series of ended connections, whatever ports and
-	// hosts combine to; those of "other" come on top, a few hundred at most.
+	// hosts combine to; those of no host in particular come on top, a few
+	// dozen for each port.
 	maxSeries = 5000
 )
 
@@ -165,9 +166,9 @@ func (m *Metrics) counter(s series) prometheus.Counter {
 	if n := m.series[s]; n != nil {
 		return n
 	}
-	if named := s.port != 0 || s.host != [16]byte{}; named && len(m.series) >= maxSeries {
+	if s.host != [16]byte{} && len(m.series) >= maxSeries {
 		m.overAll.Inc()
-		s.port, s.host = 0, [16]byte{}
+		s.host = [16]byte{}
 		return m.counter(s)
 	}
 	port, host := other, other

@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 )
 
 // A scrape is one short request a few times a minute, from one or two
@@ -57,15 +57,23 @@ func (m *Metrics) Serve(addr string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{listener: l, done: make(chan error, 1)}
-	answered := hosts{name: strings.ToLower(strings.TrimSuffix(a.host, "."))}
+	answered, warning := hosts{name: strings.ToLower(strings.TrimSuffix(a.host, "."))}, ""
 	if _, unix := l.Addr().(*net.UnixAddr); unix {
 		answered.all = true // a browser cannot be led there
 	} else if !private(l) {
 		answered.all = true
-		s.warning = fmt.Sprintf("--metrics %s: everybody who reaches %s can read the metrics; "+
+		warning = fmt.Sprintf("--metrics %s: everybody who reaches %s can read the metrics; "+
 			"a firewall, or 127.0.0.1 behind a proxy that asks for a password, keeps strangers out", addr, l.Addr())
 	}
+	s := m.server(l, answered)
+	s.warning = warning
+	s.start()
+	return s, nil
+}
+
+// server answers on l once it is started.
+func (m *Metrics) server(l net.Listener, answered hosts) *Server {
+	s := &Server{listener: l, done: make(chan error, 1)}
 	s.http = &http.Server{
 		Handler:                      s.track(guard(answered, m.pages())),
 		ReadHeaderTimeout:            headerTimeout,
@@ -75,10 +83,14 @@ func (m *Metrics) Serve(addr string) (*Server, error) {
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true,
 		// It would tell the terminal of each stranger's TLS handshake.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog:  log.New(io.Discard, "", 0),
+		ConnState: atMost(maxConns),
 	}
-	go func() { s.done <- s.http.Serve(netutil.LimitListener(l, maxConns)) }()
-	return s, nil
+	return s
+}
+
+func (s *Server) start() {
+	go func() { s.done <- s.http.Serve(s.listener) }()
 }
 
 // Addr is where the server listens, as in "127.0.0.1:9317".
@@ -105,6 +117,23 @@ func (s *Server) Close() error {
 		return nil
 	}
 	return fmt.Errorf("--metrics: %w", err)
+}
+
+// atMost closes connections beyond n at once. A listener that wraps them to
+// count would hide CloseWrite from net/http, whose answers to bad requests
+// are then lost to a RST.
+func atMost(n int64) func(net.Conn, http.ConnState) {
+	open := new(atomic.Int64)
+	return func(c net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			if open.Add(1) > n {
+				c.Close()
+			}
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
 }
 
 // track lets Close wait for h.
