@@ -230,12 +230,21 @@ type Conn struct {
 	Ends      [2]End // by Side
 	RoleKnown bool   // a SYN or SYN-ACK proved who is the client
 	Partial   Partial
+	Expired   Expiry // why it was reported without an end, if Config.Expire was set
+
+	// Told says that Config.Over was called for it, Changed that packets (or
+	// ICMP errors) of it have come since.
+	Told, Changed bool
 
 	First, Last Stamp  // first and last packet, ICMP errors not counted
 	Encap       uint32 // capture key of the encapsulation it was first seen in
 	Depth       uint8
 	Iface       uint16
 	V6          bool
+
+	// Until is up to when it was watched, if it was reported early, as
+	// Evicted or Expired; else 0: until it was over, or the input ended.
+	Until int64
 
 	Established Stamp // the ACK that completed the handshake (client's, or data that implies it)
 	RTTServer   int64 // SYN-ACK less the SYN it answers, 0 if unknown: capture point to server and back

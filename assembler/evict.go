@@ -1,100 +1,114 @@
 package assembler
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // evictSample is among how many records the one longest silent is chosen. A
 // list in order of last packets would cost every packet two more cache lines.
 const evictSample = 16
 
-// Evicted counts connections that were reported early (Config.MaxConns).
+// Evicted counts connections that were reported early, by Config.MaxConns or
+// MaxMemory.
 func (t *Tracker) Evicted() uint64 { return t.evicted }
 
 // live is the number of connections that are followed.
 func (t *Tracker) live() int {
-	return t.lones.inUse() + t.flows.inUse() + t.conns.inUse() + t.parked.conns
+	return t.lones.used + t.flows.used + t.conns.used + t.parked.conns
 }
 
-// evict reports connections until there are no more than allowed.
+// Memory is how many bytes the tracker holds, apart from a few that do not
+// grow: records, what finds them, and what remembers those reported. The
+// process takes more: the Go runtime, batches, whatever Done keeps.
+func (t *Tracker) Memory() int {
+	held, _ := t.memory()
+	return held
+}
+
+// memory is Memory, and what of it is in use; the rest is in pages that hold
+// other records, or empty ones kept in reserve.
+func (t *Tracker) memory() (held, used int) {
+	for _, bytes := range [...]func() (int, int){
+		t.lones.bytes, t.wide.bytes, t.flows.bytes, t.apps.bytes, t.conns.bytes, t.parked.bytes, t.tombs.pool.bytes,
+	} {
+		h, u := bytes()
+		held, used = held+h, used+u
+	}
+	const perHeir = 64 // an entry of the map, which is half full
+	other := t.table.pages*int(unsafe.Sizeof(slotPage{})) + len(t.heirs)*perHeir +
+		(cap(t.closed.list)+cap(t.reset.list))*int(unsafe.Sizeof(ended{}))
+	return held + other, used + other
+}
+
+// crowded reports whether connections have to go. Of memory that is held but
+// not in use much comes back only when the last record of a page goes, so
+// half of what is allowed is always used.
+func (t *Tracker) crowded() bool {
+	if t.cfg.MaxConns > 0 && t.live() > t.cfg.MaxConns {
+		return true
+	}
+	return t.tight()
+}
+
+func (t *Tracker) tight() bool {
+	if t.cfg.MaxMemory <= 0 {
+		return false
+	}
+	held, used := t.memory()
+	return held > t.cfg.MaxMemory && used > t.cfg.MaxMemory/2
+}
+
+// evict reports connections until there are no more than allowed: first those
+// that are over, with which nothing is lost, then those longest silent.
 func (t *Tracker) evict() {
-	if t.cfg.MaxConns <= 0 || t.live() <= t.cfg.MaxConns {
+	if !t.crowded() {
 		return
 	}
-	t.retire(dues{closed: math.MaxInt64, reset: math.MaxInt64}) // nothing is lost with those that are over
-	for n := t.live(); n > t.cfg.MaxConns; n-- {
+	t.retire(dues{closed: math.MaxInt64, reset: math.MaxInt64})
+	if t.tight() {
+		t.park(t.conns.used, math.MaxInt64)
+	}
+	for t.live() > 0 && t.crowded() {
 		var oldest ref
 		last := int64(math.MaxInt64)
-		for looked := 0; looked < evictSample; {
-			r, at := t.sample()
-			if r == 0 {
-				continue
-			}
-			if looked++; at < last {
+		for range evictSample {
+			if r, at := t.sample(); at < last {
 				oldest, last = r, at
 			}
 		}
-		t.evictOne(oldest)
+		if oldest != 0 {
+			t.evicted++
+			t.end(oldest, early{evicted: true, until: t.dues.now})
+		}
 	}
 }
 
 // sample returns the next record in use of a pool, chosen by size, and the
-// time of its latest packet; 0 if the next record is not in use.
+// time of its latest packet.
 func (t *Tracker) sample() (ref, int64) {
 	h := &t.hands
 	h.turn += 0x9e3779b97f4a7c15
 	k := int((h.turn >> 32) * uint64(t.live()) >> 32)
 	switch {
-	case k < t.lones.inUse():
-		h.lone = (h.lone + 1) % t.lones.taken
-		if l := t.lones.at(h.lone); l.ref != 0 {
-			return makeRef(aLone, h.lone), l.time
-		}
-		return 0, 0
-	case k < t.lones.inUse()+t.flows.inUse():
-		h.flow = (h.flow + 1) % t.flows.taken
-		if f := t.flows.at(h.flow); f.bits&flowLive != 0 {
-			return makeRef(aFlow, h.flow), f.lastTime
-		}
-		return 0, 0
+	case k < t.lones.used:
+		i := t.lones.after(h.lone)
+		h.lone = i + 1
+		return makeRef(aLone, i), t.lones.at(i).time
+	case k < t.lones.used+t.flows.used:
+		i := t.flows.after(h.flow)
+		h.flow = i + 1
+		return makeRef(aFlow, i), t.flows.at(i).lastTime
 	case k < t.live()-t.parked.conns:
-		h.conn = (h.conn + 1) % t.conns.taken
-		if c := t.conns.at(h.conn); c.ID != 0 {
-			return makeRef(aConn, h.conn), c.Last.Time
+		i := t.conns.after(h.conn)
+		h.conn = i + 1
+		return makeRef(aConn, i), t.conns.at(i).Last.Time
+	}
+	for {
+		i := t.parked.after(h.parked)
+		h.parked = i + 1
+		if p := t.parked.at(i); p.first {
+			return makeRef(aParked, i), p.last
 		}
-		return 0, 0
 	}
-	h.parked = (h.parked + 1) % t.parked.taken
-	if p := t.parked.at(h.parked); p.first {
-		return makeRef(aParked, h.parked), p.last
-	}
-	return 0, 0
-}
-
-// evictOne reports a connection that is not over.
-func (t *Tracker) evictOne(r ref) {
-	t.evicted++
-	i := r.index()
-	c := t.spareConn
-	switch r.kind() {
-	case aLone:
-		c = t.spareLone
-		t.expandLone(t.lones.at(i), c)
-		t.freeLone(i)
-	case aFlow:
-		c = t.spareFlow
-		t.expandFlow(t.flows.at(i), c)
-		t.freeFlow(i)
-	case aConn:
-		c = t.conns.at(i)
-		t.unlink(i, c)
-		c.Partial |= Evicted
-		t.cfg.Done(c)
-		t.freeConn(i)
-		return
-	case aParked:
-		t.parked.unpack(i, c)
-		t.parked.discard(i)
-	}
-	t.bury(t.locate(&c.key, r), tombOf(c))
-	c.Partial |= Evicted
-	t.cfg.Done(c)
 }

@@ -109,6 +109,7 @@ const (
 	flowWide                             // IPv6: client is the number of the addresses
 	flowFull                             // history has hardly room left
 	flowLive                             // the record is in use
+	flowTold                             // Conn.Told
 )
 
 type endBits uint16

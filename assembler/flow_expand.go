@@ -6,7 +6,7 @@ import "hangup/capture"
 // that any flow sets, so that c may hold another one before.
 func (t *Tracker) expandFlow(f *flow, c *Conn) {
 	c.ID, c.RoleKnown, c.First, c.Last, c.before = f.id, true, f.first, f.sent[f.lastSide()].last, f.lastTime
-	c.Partial = 0
+	c.Partial, c.Expired, c.Until, c.Told = 0, Watched, 0, f.bits&flowTold != 0
 	c.Predecessor, c.Gap = 0, 0
 	if f.bits&flowHeir != 0 {
 		h := t.heirs[c.ID]

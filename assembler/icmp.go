@@ -20,6 +20,7 @@ func (t *Tracker) icmp(p *capture.Packet, tag uint32) {
 	}
 	c := t.conn(i)
 	from := c.side(fromA)
+	c.Changed = c.Told
 	c.icmpError(from, p)
 	if t.cfg.Trace != nil {
 		t.cfg.Trace(Step{Packet: *p, Conn: c.ID, Side: from, States: [2]State{c.Ends[0].State, c.Ends[1].State}})

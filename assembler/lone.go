@@ -128,48 +128,115 @@ func (t *Tracker) freeLone(i uint32) {
 	t.lones.release(i)
 }
 
-// expandLone makes c what the general code makes of l's SYN. It sets all that
-// any lone SYN sets, so that c may hold another one before.
-func (t *Tracker) expandLone(l *lone, c *Conn) {
-	pl := t.places.list[l.place]
-	at := Stamp{l.ref, l.time}
-	c.ID, c.RoleKnown, c.First, c.Last, c.before = l.id(), true, at, at, l.time
-	c.Partial = 0
-	c.Predecessor, c.Gap = 0, 0
-	if l.wscale&loneHeir != 0 {
-		h := t.heirs[c.ID]
-		c.Predecessor, c.Gap = h.id, h.gap
+// Lone is a connection of which nothing but one SYN was seen.
+type Lone struct {
+	ID             uint64 // as Conn.ID
+	SYN            Stamp
+	Client, Server [16]byte // IPv4 as ::ffff:a.b.c.d
+	ClientPort     uint16
+	ServerPort     uint16
+	Seq            uint32
+	TSVal          uint32 // of its timestamps, if Options has them
+	Options        capture.Options
+	MSS            uint16
+	WScale, TTL    uint8
+	IPID           uint16
+	Link           uint64 // source MAC, 0 if none
+	Predecessor    uint64 // as Conn.Predecessor
+	Gap            int64
+	Partial        Partial
+	Expired        Expiry
+	Until          int64 // as Conn.Until
+
+	place place
+	sig   uint32
+}
+
+// lone describes lone i, until the next call.
+func (t *Tracker) lone(i uint32) *Lone {
+	l, x := t.lones.at(i), &t.spare
+	*x = Lone{
+		ID: l.id(), SYN: Stamp{l.ref, l.time}, ClientPort: l.cport, ServerPort: l.sport,
+		Seq: l.seq, TSVal: l.tsval, Options: l.options, MSS: l.mss, WScale: l.wscale &^ (loneWide | loneHeir),
+		TTL: l.ttl, IPID: l.ipid, Link: l.link & (1<<48 - 1), place: t.places.list[l.place], sig: l.sig,
 	}
+	x.Client, x.Server = t.addrs(l.client, l.server, l.wscale&loneWide != 0)
+	if l.wscale&loneHeir != 0 {
+		h := t.heirs[x.ID]
+		x.Predecessor, x.Gap = h.id, h.gap
+	}
+	return x
+}
+
+// endLone is end for the lone SYN of record r.
+func (t *Tracker) endLone(r ref, how early) {
+	x := t.lone(r.index())
+	x.Until = how.until
+	if how.evicted {
+		x.Partial |= Evicted
+	}
+	if how.expired {
+		x.Expired = Unanswered
+	}
+	b := x.tomb()
+	t.bury(t.locate(&b.key, r), b)
+	t.freeLone(r.index())
+	if t.cfg.Lone != nil {
+		t.cfg.Lone(x)
+		return
+	}
+	x.Expand(t.spareLone)
+	t.cfg.Done(t.spareLone)
+}
+
+// Expand makes c the Conn that stands for l. C must be zero, or come from
+// another call of Expand: what differs between the Conns of lone SYNs is set.
+func (l *Lone) Expand(c *Conn) {
+	pl := l.place
+	c.ID, c.RoleKnown, c.First, c.Last, c.before = l.ID, true, l.SYN, l.SYN, l.SYN.Time
+	c.Partial, c.Expired, c.Until = l.Partial, l.Expired, l.Until
+	c.Predecessor, c.Gap = l.Predecessor, l.Gap
 	c.Encap, c.Depth, c.Iface, c.V6 = pl.encap(), pl.depth(), pl.iface(), pl.has(capture.IPv6)
-	c.zeek.begun, c.zeek.attempt = true, l.time+zeekAttemptDelay
+	c.zeek.begun, c.zeek.attempt = true, l.SYN.Time+zeekAttemptDelay
 	c.zeek.history[0], c.zeek.n = 'S', 1
 
 	e, o := &c.Ends[Client], &c.Ends[Server]
-	e.Addr, o.Addr = t.addrs(l.client, l.server, l.wscale&loneWide != 0)
-	e.Port, o.Port = l.cport, l.sport
+	e.Addr, e.Port, o.Addr, o.Port = l.Client, l.ClientPort, l.Server, l.ServerPort
 	c.setKey()
 	e.State = SynSent
-	e.SYN = Tries{First: at, Last: at, Idle: -1, Seq: l.seq, Count: 1}
-	e.ISN, e.HasISN = l.seq, true
-	e.Opts, e.MSS, e.WScale = l.options, l.mss, l.wscale&^(loneWide|loneHeir)
-	e.Started, e.SndNxt, e.SndUna = true, l.seq+1, l.seq
-	e.firstSeq, e.appNext = l.seq+1, l.seq+1
-	e.Packets, e.First, e.Last = 1, at, at
-	e.TTLFirst, e.TTLLast, e.TTLMin, e.TTLMax = l.ttl, l.ttl, l.ttl, l.ttl
-	e.Link = l.link & (1<<48 - 1)
+	e.SYN = Tries{First: l.SYN, Last: l.SYN, Idle: -1, Seq: l.Seq, Count: 1}
+	e.ISN, e.HasISN = l.Seq, true
+	e.Opts, e.MSS, e.WScale = l.Options, l.MSS, l.WScale
+	e.Started, e.SndNxt, e.SndUna = true, l.Seq+1, l.Seq
+	e.firstSeq, e.appNext = l.Seq+1, l.Seq+1
+	e.Packets, e.First, e.Last = 1, l.SYN, l.SYN
+	e.TTLFirst, e.TTLLast, e.TTLMin, e.TTLMax = l.TTL, l.TTL, l.TTL, l.TTL
+	e.Link = l.Link
 	e.IPIDKind, e.IPIDLast = IPIDUnknown, 0
 	if pl.has(capture.HasIPID) && !c.V6 {
-		e.IPIDKind, e.IPIDLast = IPIDUnknown.next(l.ipid, 0), l.ipid
+		e.IPIDKind, e.IPIDLast = IPIDUnknown.next(l.IPID, 0), l.IPID
 	}
 	e.TSLast, e.TSLastTime, e.TSCount = 0, 0, 0
-	if l.options&capture.OptTimestamps != 0 {
-		e.TSLast, e.TSLastTime, e.TSCount = l.tsval, l.time, 1
+	if l.Options&capture.OptTimestamps != 0 {
+		e.TSLast, e.TSLastTime, e.TSCount = l.TSVal, l.SYN.Time, 1
 	}
-	e.copies[0] = copyKey{l.sig, pl, linkKey(e.Link), l.ttl}
+	e.copies[0] = copyKey{l.sig, pl, linkKey(e.Link), l.TTL}
 	e.ncopies = 1
-	e.zeek.syn(l.seq)
+	e.zeek.syn(l.Seq)
 	e.zeek.state, e.zeek.orig = zeekSYNSent, true
 	o.zeek.next, o.zeek.trim = 1, 1
+}
+
+// tomb is tombOf the Conn that stands for l.
+func (l *Lone) tomb() tomb {
+	key, fromA := keyOf(&l.Client, l.ClientPort, &l.Server, l.ServerPort)
+	client := Client
+	if !fromA {
+		client = Server
+	}
+	b := tomb{key: key, encap: l.place.encap(), expired: l.Expired != Watched, last: l.SYN.Time, id: l.ID}
+	b.isn[client], b.sndNxt[client], b.started[client] = l.Seq, l.Seq+1, true
+	return b
 }
 
 // syn is what a SYN with the given number makes of an end.

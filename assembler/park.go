@@ -25,15 +25,18 @@ func wordsOf(c *Conn) *[connWords]uint64 { return (*[connWords]uint64)(unsafe.Po
 // parcel is a part of a parked Conn. Its first one says which words follow,
 // and whose they are.
 type parcel struct {
-	words [28]uint64
+	words [26]uint64
 	next  uint32 // one more than the number of the parcel that goes on; 0 in the last
 	first bool
 
 	// In the first one.
-	over bool
-	key  tuple
-	last int64 // time of the latest packet
-	id   uint64
+	over    bool
+	told    bool // Conn.Told
+	states  [2]State
+	key     tuple
+	last    int64 // time of the latest packet
+	expires int64 // Conn.expiry
+	id      uint64
 }
 
 const mapWords = (connWords + 63) / 64
@@ -48,7 +51,11 @@ type parked struct {
 func (k *parked) pack(c *Conn) uint32 {
 	first := k.take()
 	p := k.at(first)
-	*p = parcel{first: true, over: c.over(), key: c.key, last: c.Last.Time, id: c.ID}
+	*p = parcel{
+		first: true, over: c.over(), told: c.Told, states: [2]State{c.Ends[0].State, c.Ends[1].State},
+		key: c.key, last: c.Last.Time, id: c.ID,
+	}
+	_, p.expires = c.expiry()
 	var which [mapWords]uint64
 	words := wordsOf(c)
 	for i, w := range words {
@@ -77,6 +84,7 @@ func (k *parked) pack(c *Conn) uint32 {
 func (k *parked) unpack(i uint32, c *Conn) {
 	*c = Conn{}
 	p := k.at(i)
+	told := p.told
 	var which [mapWords]uint64
 	n := copy(which[:], p.words[:])
 	words := wordsOf(c)
@@ -89,6 +97,7 @@ func (k *parked) unpack(i uint32, c *Conn) {
 			n++
 		}
 	}
+	c.Told = told
 }
 
 // discard gives the parcels of a parked Conn back.
@@ -112,20 +121,28 @@ type hands struct {
 	turn                           uint64
 }
 
-// handSteps is how many Conns parkIdle looks at in one batch.
-const handSteps = 64
+// parkSteps is how many Conns parkIdle looks at in one batch, at the least;
+// parkRound is the most batches that it takes to go round.
+const (
+	parkSteps = 64
+	parkRound = 64
+)
 
-// parkIdle parks Conns that have been silent.
+// parkIdle parks some of the Conns that have been silent.
 func (t *Tracker) parkIdle() {
-	if t.conns.inUse() <= t.cfg.parkBeyond {
-		return
+	if t.conns.used > t.cfg.parkBeyond {
+		t.park(max(parkSteps, t.conns.used/parkRound), t.dues.now-parkAfter)
 	}
-	for range handSteps {
-		i := t.hands.park
-		t.hands.park = (i + 1) % t.conns.taken
+}
+
+// park looks at n Conns and parks those silent since before the given time.
+func (t *Tracker) park(n int, before int64) {
+	for ; n > 0 && t.conns.used > 0; n-- {
+		i := t.conns.after(t.hands.park)
+		t.hands.park = i + 1
 		c := t.conns.at(i)
-		if c.ID == 0 || c.Last.Time >= t.dues.now-parkAfter || c.next != 0 {
-			continue // not in use, not silent, or not alone
+		if c.Last.Time >= before || c.next != 0 {
+			continue // not silent, or not alone
 		}
 		if at, newest := t.newest(c); newest == i {
 			r := makeRef(aParked, t.parked.pack(c))

@@ -8,7 +8,7 @@ import "hangup/capture"
 func (t *Tracker) accept(f *flow, from Side, p *capture.Packet) bool {
 	from &= 1 // which the compiler then knows
 	sig := signature(p)
-	if !f.expects(from, p) || f.unsure(from, p) && !f.allows(from, p, sig) {
+	if !f.expects(from, p) || f.unsure(from, p) && (!f.allows(from, p, sig) || t.cfg.Expire && f.expires() < p.Time) {
 		return false
 	}
 	at := Stamp{p.Ref, p.Time}

@@ -4,19 +4,22 @@ package assembler
 type queue struct {
 	list []ended
 	head int
+	told int // those before it were offered to Config.Over
 }
 
 // ended is one of them. The ID tells whether the record is still its own.
 type ended struct {
 	id uint64
 	r  ref
+	at int64 // time of the packet that ended it, or of a later one
 }
 
-func (q *queue) push(id uint64, r ref) { q.list = append(q.list, ended{id, r}) }
+func (q *queue) push(id uint64, r ref, at int64) { q.list = append(q.list, ended{id, r, at}) }
 
 func (q *queue) pop() {
 	if q.head++; q.head > 1024 && q.head*2 > len(q.list) {
 		q.list = q.list[:copy(q.list, q.list[q.head:])]
+		q.told = max(0, q.told-q.head)
 		q.head = 0
 	}
 }
@@ -27,7 +30,7 @@ func (t *Tracker) enqueue(c *Conn, r ref) {
 	if c.NResets > 0 {
 		q = &t.reset
 	}
-	q.push(c.ID, r)
+	q.push(c.ID, r, c.Last.Time)
 }
 
 // retire reports and buries the connections that are over and due.
@@ -93,53 +96,96 @@ func (t *Tracker) foresee(q *queue) (sum uint64) {
 const foreseen = 16
 
 // retireDue retires one connection ahead of its turn, if it has lingered
-// longest at the given time: what a packet finds must not hang on where
-// batches end.
+// longest at the given time, or expired: what a packet finds must not hang on
+// where batches end.
 func (t *Tracker) retireDue(r ref, now int64) bool {
-	due := false
+	over, last, expires := false, int64(0), int64(never)
 	switch i := r.index(); r.kind() {
+	case aLone:
+		expires = t.lones.at(i).expires()
 	case aFlow:
 		f := t.flows.at(i)
-		due = f.over() && f.lastTime < now-lingerMost
+		over, last, expires = f.over(), f.lastTime, f.expires()
 	case aConn:
 		c := t.conns.at(i)
-		due = c.over() && c.Last.Time < now-lingerMost
+		over, last = c.over(), c.Last.Time
+		if t.cfg.Expire {
+			_, expires = c.expiry()
+		}
 	case aParked:
 		p := t.parked.at(i)
-		due = p.over && p.last < now-lingerMost
+		over, last, expires = p.over, p.last, p.expires
 	}
-	if due {
+	switch {
+	case over && last < now-lingerMost:
 		t.retireOne(r, nil)
+	case t.cfg.Expire && expires < now:
+		t.end(r, early{expired: true, until: now})
+	default:
+		return false
 	}
-	return due
+	return true
 }
 
-// retireOne reports and buries the connection of record r. From the queue of
+// retireOne reports and buries a connection that is over. From the queue of
 // the closed, one that a RST has hit since moves to that of the reset.
 func (t *Tracker) retireOne(r ref, from *queue) {
-	i := r.index()
-	switch r.kind() {
-	case aFlow:
-		c := t.spareFlow
-		t.expandFlow(t.flows.at(i), c)
-		t.bury(t.locate(&c.key, r), tombOf(c))
-		t.cfg.Done(c)
-		t.freeFlow(i)
-	case aConn:
-		c := t.conns.at(i)
-		if from == &t.closed && c.NResets > 0 {
-			t.reset.push(c.ID, r)
+	if r.kind() == aConn && from == &t.closed {
+		if c := t.conns.at(r.index()); c.NResets > 0 {
+			t.reset.push(c.ID, r, c.Last.Time)
 			return
 		}
+	}
+	t.overs--
+	t.end(r, early{})
+}
+
+// early says how a connection was reported that is not over.
+type early struct {
+	evicted, expired bool
+	until            int64
+}
+
+// end reports and buries the connection of record r, which is free then.
+func (t *Tracker) end(r ref, how early) {
+	i := r.index()
+	c := t.spareConn
+	switch r.kind() {
+	case aLone:
+		t.endLone(r, how)
+		return
+	case aFlow:
+		c = t.spareFlow
+		t.expandFlow(t.flows.at(i), c)
+	case aConn:
+		c = t.conns.at(i)
+	case aParked:
+		t.parked.unpack(i, c)
+	}
+	how.mark(c)
+	if r.kind() == aConn {
 		t.unlink(i, c)
-		t.cfg.Done(c)
+	} else {
+		t.bury(t.locate(&c.key, r), tombOf(c))
+	}
+	t.cfg.Done(c)
+	switch r.kind() {
+	case aFlow:
+		t.freeFlow(i)
+	case aConn:
 		t.freeConn(i)
 	case aParked:
-		c := t.spareConn
-		t.parked.unpack(i, c)
-		t.bury(t.locate(&c.key, r), tombOf(c))
-		t.cfg.Done(c)
 		t.parked.discard(i)
+	}
+}
+
+func (how early) mark(c *Conn) {
+	c.Until = how.until
+	if how.evicted {
+		c.Partial |= Evicted
+	}
+	if how.expired {
+		c.Expired, _ = c.expiry()
 	}
 }
 

@@ -17,10 +17,16 @@ type tuple struct {
 
 // tupleOf returns the canonical key of p and whether p was sent by its a end.
 func tupleOf(p *capture.Packet) (t tuple, fromA bool) {
-	if ordered(&p.Src, p.SrcPort, &p.Dst, p.DstPort) {
-		return tuple{p.Src, p.Dst, p.SrcPort, p.DstPort}, true
+	return keyOf(&p.Src, p.SrcPort, &p.Dst, p.DstPort)
+}
+
+// keyOf returns the canonical key of two endpoints and whether the first is
+// its a end.
+func keyOf(x *[16]byte, xp uint16, y *[16]byte, yp uint16) (t tuple, firstIsA bool) {
+	if ordered(x, xp, y, yp) {
+		return tuple{*x, *y, xp, yp}, true
 	}
-	return tuple{p.Dst, p.Src, p.DstPort, p.SrcPort}, false
+	return tuple{*y, *x, yp, xp}, false
 }
 
 func ordered(x *[16]byte, xp uint16, y *[16]byte, yp uint16) bool {

@@ -16,12 +16,13 @@ type tomb struct {
 	isn     [2]uint32 // of the a end and the b end; sndNxt where it is not known
 	sndNxt  [2]uint32
 	started [2]bool // sndNxt is known
+	expired bool    // it was given up, so that it may yet prove to be alive
 	last    int64
 	id      uint64 // 0 if it is not in the table any more
 }
 
 func tombOf(c *Conn) tomb {
-	b := tomb{key: c.key, encap: c.Encap, last: c.Last.Time, id: c.ID}
+	b := tomb{key: c.key, encap: c.Encap, expired: c.Expired != Watched, last: c.Last.Time, id: c.ID}
 	for i := range b.isn {
 		e := &c.Ends[c.side(i == 0)]
 		b.isn[i], b.sndNxt[i], b.started[i] = e.SndNxt, e.SndNxt, e.Started
@@ -42,7 +43,7 @@ type tombs struct {
 func (t *Tracker) bury(at found, b tomb) {
 	i := t.tombs.next
 	t.tombs.next = (i + 1) % keptTombs
-	if i == t.tombs.pool.taken {
+	if int(i) == t.tombs.pool.used {
 		t.tombs.pool.take()
 	}
 	r := makeRef(aTomb, i)
@@ -83,6 +84,9 @@ func (b *tomb) covers(p *capture.Packet, from Side) bool {
 		return b.started[from] && p.Seq == b.isn[from]
 	case p.Flags.Has(capture.RST):
 		return true // a stray RST never opens a connection where there was one
+	}
+	if b.expired {
+		return false // it lives after all: what follows is reported as its successor
 	}
 	peer := from.Peer()
 	return (!b.started[from] || near(p.Seq, b.sndNxt[from])) &&

@@ -18,10 +18,35 @@ type Config struct {
 	// after it took effect.
 	Trace func(Step)
 
+	// Lone, if not nil, is called instead of Done for connections of which
+	// there was never more than one SYN: a scan has millions. The Lone is the
+	// callee's until it returns.
+	Lone func(*Lone)
+
+	// Over, if not nil, is called for a connection that has been over (both
+	// ends closed, or reset) for OverAfter ns while it still lingers for late
+	// packets, once; Conn.Told is then set, and Done says by Conn.Changed
+	// whether anything came of it. Under load, when there is no time to
+	// linger, Done comes without it.
+	Over      func(*Conn)
+	OverAfter int64
+
+	// Expire has connections reported that no timer of either end can make
+	// speak any more (Expiry), within some 10 s of packet time or ticks.
+	// Those that are established and merely idle are not among them. If a
+	// packet comes all the same, it opens another connection, Predecessor
+	// of which is the expired one.
+	Expire bool
+
 	// MaxConns is how many connections are followed at once, 0 for any
 	// number. Beyond it those that have been silent for long are reported
 	// early, as Evicted; their later packets are late ones.
 	MaxConns int
+
+	// MaxMemory bounds the bytes that the tracker holds (Tracker.Memory) in
+	// the same way, 0 for any number. Looked at once a batch, which may
+	// exceed it by 5 kB a packet. What is below 16 MiB is too little.
+	MaxMemory int
 
 	// For tests.
 	general    bool // no lone, no flow, every connection is a Conn from its first packet
@@ -58,6 +83,10 @@ type Tracker struct {
 	block  block
 
 	spareLone, spareFlow, spareConn *Conn // what is reported is expanded into them
+	spare                           Lone
+
+	overs int   // connections followed that are over
+	swept int64 // when expire was last called
 
 	orphanICMP, late, evicted uint64
 }
@@ -80,6 +109,7 @@ func newSeed() uint64 { return maphash.Comparable(maphash.MakeSeed(), 0) }
 // Batch takes the packets of b, in order. It keeps nothing of b.
 func (t *Tracker) Batch(b *capture.Batch) {
 	t.batch = b
+	t.clock.now = max(t.clock.now, b.Now)
 	for i := range b.Packets {
 		p := &b.Packets[i]
 		t.clock.tick(p)
@@ -96,51 +126,33 @@ func (t *Tracker) endBatch() {
 	t.flush()
 	t.batch = nil
 	t.retire(t.dues)
+	t.tellOvers()
+	t.expire()
 	t.parkIdle()
 	t.evict()
+}
+
+// Tick lets time pass without packets: what is due is reported as if one had
+// come at now (ns since the Unix epoch). Time never goes back.
+func (t *Tracker) Tick(now int64) {
+	t.clock.now = max(t.clock.now, now)
+	t.dues = t.clock.dues()
+	t.endBatch()
 }
 
 // Finish reports every connection that is still in the table. The tracker
 // must not be used afterwards.
 func (t *Tracker) Finish() {
-	for i := range t.lones.taken {
-		if t.lones.at(i).ref != 0 {
-			t.report(makeRef(aLone, i))
+	done := func(c *Conn) { t.cfg.Done(c) }
+	if t.cfg.Lone != nil {
+		for i := range t.lones.all() {
+			t.cfg.Lone(t.lone(i))
 		}
+	} else {
+		t.eachLone(done)
 	}
-	for i := range t.flows.taken {
-		if t.flows.at(i).bits&flowLive != 0 {
-			t.report(makeRef(aFlow, i))
-		}
-	}
-	for i := range t.conns.taken {
-		if t.conns.at(i).ID != 0 {
-			t.report(makeRef(aConn, i))
-		}
-	}
-	for i := range t.parked.taken {
-		if t.parked.at(i).first {
-			t.report(makeRef(aParked, i))
-		}
-	}
+	t.eachOther(done)
 	t.table = nil
-}
-
-// report hands a connection to Done.
-func (t *Tracker) report(r ref) {
-	switch r.kind() {
-	case aLone:
-		t.expandLone(t.lones.at(r.index()), t.spareLone)
-		t.cfg.Done(t.spareLone)
-	case aFlow:
-		t.expandFlow(t.flows.at(r.index()), t.spareFlow)
-		t.cfg.Done(t.spareFlow)
-	case aConn:
-		t.cfg.Done(t.conns.at(r.index()))
-	case aParked:
-		t.parked.unpack(r.index(), t.spareConn)
-		t.cfg.Done(t.spareConn)
-	}
 }
 
 // OrphanICMP counts ICMP errors about connections that the capture does not show.
@@ -196,7 +208,8 @@ func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref) {
 // accepted does what follows a packet that a flow took.
 func (t *Tracker) accepted(r ref, f *flow, from Side, p *capture.Packet) {
 	if f.over() {
-		t.closed.push(f.id, r)
+		t.closed.push(f.id, r, p.Time)
+		t.overs++
 	}
 	if t.cfg.Trace != nil {
 		t.cfg.Trace(Step{Packet: *p, Conn: f.id, Side: from, States: [2]State{f.state(Client), f.state(Server)}})
@@ -215,6 +228,7 @@ func (t *Tracker) general(at found, p *capture.Packet, tag uint32) {
 	}
 	c := t.conn(i)
 	from := c.side(fromA)
+	c.Changed = c.Told
 	var notes Notes
 	if c.isCopy(from, p) {
 		c.Ends[from].Duplicates++
@@ -226,6 +240,7 @@ func (t *Tracker) general(at found, p *capture.Packet, tag uint32) {
 		notes = c.segment(from, p, t.batch)
 		if !wasOver && c.over() {
 			t.enqueue(c, makeRef(aConn, uint32(i)))
+			t.overs++
 		}
 		from = c.side(fromA) // a SYN may have turned a guess about roles round
 	}
@@ -253,7 +268,7 @@ func (t *Tracker) promote(at *found) int32 {
 		t.parked.discard(r.index())
 	case aLone:
 		*c = Conn{}
-		t.expandLone(t.lones.at(r.index()), c)
+		t.lone(r.index()).Expand(c)
 		t.freeLone(r.index())
 	default:
 		*c = Conn{}
@@ -319,11 +334,7 @@ func (c *Conn) side(a bool) Side {
 // setKey derives the tuple from the ends.
 func (c *Conn) setKey() {
 	e, o := &c.Ends[Client], &c.Ends[Server]
-	if c.clientIsA = ordered(&e.Addr, e.Port, &o.Addr, o.Port); c.clientIsA {
-		c.key = tuple{e.Addr, o.Addr, e.Port, o.Port}
-	} else {
-		c.key = tuple{o.Addr, e.Addr, o.Port, e.Port}
-	}
+	c.key, c.clientIsA = keyOf(&e.Addr, e.Port, &o.Addr, o.Port)
 }
 
 // over reports whether nothing but stragglers can follow: both ends are
