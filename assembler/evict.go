@@ -68,6 +68,9 @@ func (t *Tracker) evict() {
 	t.retire(dues{closed: math.MaxInt64, reset: math.MaxInt64})
 	if t.tight() {
 		t.park(t.conns.used, math.MaxInt64)
+		for _, trim := range [...]func(){t.lones.trim, t.wide.trim, t.flows.trim, t.apps.trim, t.conns.trim, t.parked.trim} {
+			trim()
+		}
 	}
 	for t.live() > 0 && t.crowded() {
 		var oldest ref

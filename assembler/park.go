@@ -17,15 +17,19 @@ const (
 	parkBeyond = 1 << 9
 )
 
-// connWords is a Conn as machine words: it holds no pointer.
-const connWords = int(unsafe.Sizeof(Conn{}) / 8)
+// A Conn holds no pointer, so it is as good as machine words.
+const (
+	wordSize  = bits.UintSize / 8
+	connWords = int(unsafe.Sizeof(Conn{}) / wordSize)
+	mapWords  = (connWords + bits.UintSize - 1) / bits.UintSize
+)
 
-func wordsOf(c *Conn) *[connWords]uint64 { return (*[connWords]uint64)(unsafe.Pointer(c)) }
+func wordsOf(c *Conn) *[connWords]uint { return (*[connWords]uint)(unsafe.Pointer(c)) }
 
 // parcel is a part of a parked Conn. Its first one says which words follow,
 // and whose they are.
 type parcel struct {
-	words [26]uint64
+	words [208 / wordSize]uint
 	next  uint32 // one more than the number of the parcel that goes on; 0 in the last
 	first bool
 
@@ -38,8 +42,6 @@ type parcel struct {
 	expires int64 // Conn.expiry
 	id      uint64
 }
-
-const mapWords = (connWords + 63) / 64
 
 // parked holds the Conns that are parked.
 type parked struct {
@@ -56,11 +58,11 @@ func (k *parked) pack(c *Conn) uint32 {
 		key: c.key, last: c.Last.Time, id: c.ID,
 	}
 	_, p.expires = c.expiry()
-	var which [mapWords]uint64
+	var which [mapWords]uint
 	words := wordsOf(c)
 	for i, w := range words {
 		if w != 0 {
-			which[i/64] |= 1 << (i % 64)
+			which[i/bits.UintSize] |= 1 << (i % bits.UintSize)
 		}
 	}
 	n := copy(p.words[:], which[:])
@@ -72,7 +74,7 @@ func (k *parked) pack(c *Conn) uint32 {
 				p, n = k.at(next), 0
 				p.next, p.first = 0, false
 			}
-			p.words[n] = words[i*64+bits.TrailingZeros64(m)]
+			p.words[n] = words[i*bits.UintSize+bits.TrailingZeros(m)]
 			n++
 		}
 	}
@@ -85,7 +87,7 @@ func (k *parked) unpack(i uint32, c *Conn) {
 	*c = Conn{}
 	p := k.at(i)
 	told := p.told
-	var which [mapWords]uint64
+	var which [mapWords]uint
 	n := copy(which[:], p.words[:])
 	words := wordsOf(c)
 	for i, m := range which {
@@ -93,7 +95,7 @@ func (k *parked) unpack(i uint32, c *Conn) {
 			if n == len(p.words) {
 				p, n = k.at(p.next-1), 0
 			}
-			words[i*64+bits.TrailingZeros64(m)] = p.words[n]
+			words[i*bits.UintSize+bits.TrailingZeros(m)] = p.words[n]
 			n++
 		}
 	}

@@ -76,13 +76,11 @@ func (p *pool[T]) grow() {
 	for i := range slab {
 		p.pages = append(p.pages, unsafe.Pointer(&slab[i]))
 		p.free = append(p.free, poolFree)
-		p.lent = append(p.lent, false)
+		p.lent = append(p.lent, true) // until it is written to
 	}
 	for i := len(p.pages) - 1; i >= first; i-- {
 		p.open = append(p.open, uint32(i)) // the first on top
 	}
-	p.empty += len(slab)
-	p.hold += len(slab)
 }
 
 // release gives record i back.
@@ -114,6 +112,15 @@ func (p *pool[T]) lend(page uint32, size uintptr) {
 	p.lent[page] = true
 	p.empty--
 	p.hold--
+}
+
+// trim lends what is kept in reserve.
+func (p *pool[T]) trim() {
+	for page := 0; p.empty > 0 && !p.nomore; page++ {
+		if p.free[page] == poolFree && !p.lent[page] {
+			p.lend(uint32(page), unsafe.Sizeof([poolPage]T{}))
+		}
+	}
 }
 
 // has reports whether record i is in use.

@@ -121,10 +121,15 @@ func (t *Tracker) Batch(b *capture.Batch) {
 	t.endBatch()
 }
 
-// endBatch does what is due after the packets of a batch.
+// endBatch does what follows the last packet of a batch.
 func (t *Tracker) endBatch() {
 	t.flush()
 	t.batch = nil
+	t.settle()
+}
+
+// settle does what is due by now.
+func (t *Tracker) settle() {
 	t.retire(t.dues)
 	t.tellOvers()
 	t.expire()
@@ -137,7 +142,7 @@ func (t *Tracker) endBatch() {
 func (t *Tracker) Tick(now int64) {
 	t.clock.now = max(t.clock.now, now)
 	t.dues = t.clock.dues()
-	t.endBatch()
+	t.settle()
 }
 
 // Finish reports every connection that is still in the table. The tracker
