@@ -24,7 +24,7 @@ func deps(t *testing.T, pkg string) []string {
 const wiring = "hangup/internal/cli"
 
 func TestNoRoomImportsALaterOne(t *testing.T) {
-	rooms := []string{"hangup/capture", "hangup/assembler", "hangup/classify", "hangup/output", "hangup/output/metrics", "hangup"}
+	rooms := []string{"hangup/capture", "hangup/assembler", "hangup/classify", "hangup/output", "hangup/output/metrics", "hangup/output/blackbox", "hangup"}
 	for i, room := range rooms {
 		d := deps(t, room)
 		if room != "hangup" && slices.Contains(d, wiring) {
@@ -44,7 +44,7 @@ func TestNoRoomImportsALaterOne(t *testing.T) {
 }
 
 func TestOnlyCaptureKnowsGopacket(t *testing.T) {
-	for _, room := range []string{"assembler", "classify", "output", "output/metrics"} {
+	for _, room := range []string{"assembler", "classify", "output", "output/metrics", "output/blackbox"} {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "hangup/"+room).Output()
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,219 @@
+// Package blackbox keeps packets: the last ones of every connection in
+// memory, of which those that ended badly become small files ([Saver]), or
+// all of them in one capture ([Capture]).
+package blackbox
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"hangup/assembler"
+	"hangup/capture"
+	"hangup/classify"
+)
+
+// Config is what a Saver needs to know. Only Dir has to be set.
+type Config struct {
+	Dir      string // made if missing, for the user alone: captures hold secrets
+	MaxFiles int    // in Dir, of our making; 1000 if 0
+	MaxBytes int64  // all of them together; 1 GiB if 0
+	FileSize int    // of packets in one file, about; 1 MiB if 0
+
+	RingBytes int // memory for packets, see NewRecorder
+	Snaplen   int // bytes kept of a frame, see NewRecorder
+
+	// Of connections that ended for the same cause at the same server, Each
+	// (3 if 0) are saved in an Interval (10 minutes if 0) of packet time, and
+	// ten times as many of the same cause at all servers together.
+	Each     int
+	Interval time.Duration
+
+	// Wait lets Save wait for the disk rather than give a connection up, as
+	// it should where the packets come from a file.
+	Wait bool
+
+	Section  capture.PcapngSection // what files say of this program and host; the Comment is ours
+	Describe func(iface uint16) capture.PcapngInterface
+
+	// Complain is told, from any goroutine, when files cannot be written:
+	// the first time, and again when it happens after files could be written.
+	Complain func(error)
+}
+
+// Saver writes the black box's files. Its Recorder has to see every frame.
+// All methods may be called from any goroutine.
+type Saver struct {
+	*Recorder
+	cfg Config
+
+	mu     sync.Mutex
+	limit  limiter
+	stats  Stats
+	failed bool // the last file could not be written
+	jobs   chan job
+	closed bool
+
+	folder *folder // the writing goroutine's
+	done   sync.WaitGroup
+}
+
+// Stats count what became of the connections handed to Save.
+type Stats struct {
+	Saved   uint64 // files written
+	Alike   uint64 // not saved, since enough of the same kind were
+	Busy    uint64 // not saved, since the disk did not keep up
+	Gone    uint64 // not saved, since no packet was left in the ring
+	Failed  uint64 // not saved, since no file could be written: see Err
+	Deleted uint64 // older files deleted to keep to the caps
+	Err     error  // the latest trouble with the directory, nil if none
+}
+
+// Why Save does not save a connection.
+var (
+	ErrAlike = errors.New("enough connections that ended alike were saved")
+	ErrBusy  = errors.New("the disk does not keep up")
+	ErrGone  = errors.New("no packet of the connection is left in the ring")
+)
+
+// queued is how many connections may wait for the disk.
+const queued = 16
+
+// New makes the directory and starts the goroutine that writes to it, which
+// ends with Close. An error says what to do.
+func New(cfg Config) (*Saver, error) {
+	setDefault(&cfg.MaxFiles, 1000)
+	setDefault(&cfg.MaxBytes, 1<<30)
+	setDefault(&cfg.FileSize, 1<<20)
+	setDefault(&cfg.Each, 3)
+	setDefault(&cfg.Interval, 10*time.Minute)
+	f, err := openFolder(cfg.Dir, cfg.MaxFiles, cfg.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	s := &Saver{
+		Recorder: NewRecorder(cfg.RingBytes, cfg.Snaplen), cfg: cfg, folder: f,
+		limit: limiter{each: cfg.Each, interval: int64(cfg.Interval), quotas: make(map[alike]*quota)},
+		jobs:  make(chan job, queued),
+	}
+	s.done.Go(s.write)
+	return s, nil
+}
+
+func setDefault[T int | int64 | time.Duration](v *T, otherwise T) {
+	if *v <= 0 {
+		*v = otherwise
+	}
+}
+
+// Save writes the packets of a connection that ended badly, which the caller
+// decides, together with what is said of it. The file is not complete when
+// Save returns, but has its path. The connection's packets stay where they
+// are until [Recorder.Forget].
+func (s *Saver) Save(c *assembler.Conn, v *classify.Verdict, env classify.Env) (path string, err error) {
+	s.mu.Lock()
+	refused, ok := s.limit.admit(c, v)
+	if !ok {
+		s.stats.Alike++
+	}
+	s.mu.Unlock()
+	if !ok {
+		return "", ErrAlike
+	}
+	t := s.gather(c, uint64(s.cfg.FileSize))
+	if len(t.packets) == 0 {
+		s.count(&s.stats.Gone)
+		return "", ErrGone
+	}
+	own := *c // c is the caller's again when Save returns
+	j := job{name: fileName(c, v), result: classify.Explain(&own, *v, env), end: env.End, trail: t, refused: refused}
+	if !s.enqueue(j) {
+		s.count(&s.stats.Busy)
+		return "", ErrBusy
+	}
+	return filepath.Join(s.cfg.Dir, j.name), nil
+}
+
+// enqueue is false if there is no room for a job, or never will be.
+func (s *Saver) enqueue(j job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.cfg.Wait {
+		s.mu.Unlock()
+		s.jobs <- j
+		s.mu.Lock()
+		return true
+	}
+	select {
+	case s.jobs <- j:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Saver) count(n *uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*n++
+}
+
+// write is the goroutine that writes.
+func (s *Saver) write() {
+	for j := range s.jobs {
+		data, err := j.encode(&s.cfg)
+		if err == nil {
+			err = s.folder.write(j.name, data)
+		}
+		s.wrote(err)
+	}
+}
+
+// wrote notes what became of a file.
+func (s *Saver) wrote(err error) {
+	s.mu.Lock()
+	s.stats.Deleted = s.folder.deleted
+	news := err != nil && !s.failed
+	s.failed = err != nil
+	if err == nil {
+		s.stats.Saved++
+	} else {
+		s.stats.Failed++
+		err = fmt.Errorf("black box: %w; the capture goes on, and files are written again as soon as that is mended", err)
+		s.stats.Err = err
+	}
+	s.mu.Unlock()
+	if news && s.cfg.Complain != nil {
+		s.cfg.Complain(err)
+	}
+}
+
+// Stats counts what was done so far.
+func (s *Saver) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// Close waits until everything that Save has accepted is written. Save may
+// not be called beside it, and refuses afterwards.
+func (s *Saver) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.jobs)
+	s.mu.Unlock()
+	s.done.Wait()
+	if st := s.Stats(); st.Failed > 0 {
+		return st.Err
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package blackbox
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hangup/assembler"
+	"hangup/capture"
+	"hangup/classify"
+	"hangup/internal/story"
+)
+
+// frames are what a story's capture holds, as a Tap would see them.
+func frames(t *testing.T, file []byte) (list []capture.Frame, packets []capture.Packet, end int64) {
+	t.Helper()
+	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(file)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var b capture.Batch
+	for {
+		if err := src.Next(&b); err == io.EOF {
+			return list, packets, src.Inputs()[0].Last
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packets = append(packets, b.Packets...)
+	}
+}
+
+// told is a capture that went through every room.
+type told struct {
+	conns    []assembler.Conn
+	verdicts []classify.Verdict
+	env      classify.Env
+}
+
+// tell judges each connection of a capture by itself.
+func tell(t *testing.T, file []byte) (out told) {
+	t.Helper()
+	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(file)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	track := assembler.New(assembler.Config{Done: func(c *assembler.Conn) { out.conns = append(out.conns, *c) }})
+	var b capture.Batch
+	for {
+		if err := src.Next(&b); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		track.Batch(&b)
+	}
+	track.Finish()
+	in := src.Inputs()[0]
+	if in.Err != nil {
+		t.Fatal(in.Err)
+	}
+	out.env = classify.Env{End: max(in.Last, in.End), EncapName: src.Encap}
+	for i := range out.conns {
+		out.verdicts = append(out.verdicts, classify.Judge(&out.conns[i], out.env))
+	}
+	return out
+}
+
+func stories(t *testing.T) []string {
+	files, err := filepath.Glob("../../testdata/stories/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	return files
+}
+
+func compile(t *testing.T, file string) (*story.Story, []byte) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := story.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcap, err := s.Pcap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, pcap
+}
+
+func link(pcap []byte) uint16 { return uint16(pcap[20]) | uint16(pcap[21])<<8 }
+
+// feed lets a Saver see a story's packets.
+func feed(s *Saver, st *story.Story, link uint16, packets []capture.Packet) {
+	for i, e := range st.Packets() {
+		p := &packets[i]
+		f := capture.Frame{
+			Ref: p.Ref, Time: p.Time, Link: link, Iface: p.Iface, Data: e.Data, WireLen: uint32(e.Wire),
+			Traits: p.Traits & (capture.Inbound | capture.Outbound | capture.NotToUs | capture.SnapCut),
+		}
+		s.Record(&f, p)
+	}
+}
+
+// TestStoriesAreSaved: what the black box saves of each story's connections
+// is what the story has of them, and leads to the same verdict.
+func TestStoriesAreSaved(t *testing.T) {
+	saved := 0
+	for _, name := range stories(t) {
+		st, pcap := compile(t, name)
+		_, packets, _ := frames(t, pcap)
+		all := tell(t, pcap)
+		s, err := New(Config{Dir: t.TempDir(), Wait: true, Each: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed(s, st, link(pcap), packets)
+		type kept struct {
+			path string
+			i    int
+		}
+		var files []kept
+		for i := range all.conns {
+			path, err := s.Save(&all.conns[i], &all.verdicts[i], all.env)
+			if err != nil {
+				t.Fatalf("%s: %v", filepath.Base(name), err)
+			}
+			files = append(files, kept{path, i})
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range files {
+			saved++
+			checkSaved(t, filepath.Base(name), k.path, st, packets, &all, k.i)
+		}
+	}
+	t.Logf("%d connections saved", saved)
+}
+
+func checkSaved(t *testing.T, name, path string, st *story.Story, packets []capture.Packet, all *told, i int) {
+	c, v := &all.conns[i], &all.verdicts[i]
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	again := tell(t, file)
+	n := slices.IndexFunc(again.conns, func(x assembler.Conn) bool {
+		return x.First.Time == c.First.Time && x.Ends[0].Addr == c.Ends[0].Addr && x.Ends[0].Port == c.Ends[0].Port
+	})
+	if n < 0 {
+		t.Errorf("%s: connection %d is not in its file", name, c.ID)
+		return
+	}
+	// Silence up to the end of the capture is no part of a file that ends
+	// with the connection.
+	got := classify.Judge(&again.conns[n], all.env)
+	if g, w := spell(&got), spell(v); g != w {
+		t.Errorf("%s: connection %d is %s in its file, and was %s", name, c.ID, g, w)
+	}
+	total := func(c *assembler.Conn) (n uint32) {
+		for s := range c.Ends {
+			n += c.Ends[s].Packets + c.Ends[s].Duplicates
+		}
+		return n + c.NICMP
+	}
+	if g, w := total(&again.conns[n]), total(c); g != w {
+		t.Errorf("%s: connection %d has %d packets in its file, and had %d", name, c.ID, g, w)
+	}
+	_ = packets
+	_ = st
+}
+
+func spell(v *classify.Verdict) string {
+	s := fmt.Sprintf("%v %v by %v, %v", v.Class, v.Cause, v.By, v.Confidence)
+	var alt []string
+	for _, a := range v.Alt[:v.NAlt] {
+		alt = append(alt, a.Cause.String())
+	}
+	return s + " or " + strings.Join(alt, ", ")
+}
