@@ -59,6 +59,7 @@ func Open(names []string, cfg OpenConfig) (Source, error) {
 	s := &files{
 		stdin:    cfg.Stdin,
 		progress: cfg.Progress,
+		tap:      cfg.Tap,
 		batch:    min(cfg.BatchSize, maxBatch),
 		dec:      newDecoder(),
 		ifaces:   make(map[ifaceKey]uint16),

@@ -25,8 +25,7 @@ type reorder struct {
 	at     int   // raw.Packets[at:] are not yet held
 	held   Batch // not handed out: what was sorted before, then in the order of reading
 	turns  []turn
-	spare  []Packet
-	bytes  []byte // spare room for held.Data
+	spare  Batch // memory for what stays held
 	latest int64
 	enough int   // packets held before it is worth counting those that are due
 	flush  bool  // the clock was set back behind what is held
@@ -42,7 +41,7 @@ func (r *reorder) next(b *Batch, fill func(*Batch) error) error {
 		}
 		if r.at == len(r.raw.Packets) {
 			if r.err != nil {
-				b.Packets, b.Data = b.Packets[:0], b.Data[:0]
+				b.Packets, b.Data, b.frames = b.Packets[:0], b.Data[:0], b.frames[:0]
 				return r.err
 			}
 			r.err = fill(&r.raw)
@@ -64,14 +63,30 @@ func (r *reorder) take() {
 			r.latest = p.Time
 		}
 		r.latest = max(r.latest, p.Time)
-		r.held.hold(p, r.raw.Payload(p))
+		r.held.hold(&r.raw, r.at)
 	}
 }
 
-// hold appends a packet and its payload.
-func (b *Batch) hold(p *Packet, payload []byte) {
-	b.Packets = append(b.Packets, *p)
-	b.Packets[len(b.Packets)-1].Off = uint32(len(b.Data))
+// hold appends packet i of another batch, with its payload or, for a Tap,
+// its whole frame.
+func (b *Batch) hold(from *Batch, i int) {
+	b.Packets = append(b.Packets, from.Packets[i])
+	p := &b.Packets[len(b.Packets)-1]
+	payload := from.Payload(p)
+	if len(from.frames) > 0 {
+		s := from.frames[i]
+		frame := from.Data[s.off : s.off+s.capLen]
+		within := p.Off - s.off
+		s.off = uint32(len(b.Data))
+		b.frames = append(b.frames, s)
+		b.Data = append(b.Data, frame...)
+		if uint64(within)+uint64(p.CapLen) <= uint64(s.capLen) {
+			p.Off = s.off + within
+			return
+		}
+		// It was put together from fragments, and lies behind the frames.
+	}
+	p.Off = uint32(len(b.Data))
 	b.Data = append(b.Data, payload...)
 }
 
@@ -120,17 +135,15 @@ func (r *reorder) hand(b *Batch, n int) {
 		}
 		return a.index - b.index
 	})
-	b.Packets, b.Data = b.Packets[:0], b.Data[:0]
-	rest := Batch{Packets: r.spare[:0], Data: r.bytes[:0]}
+	b.Packets, b.Data, b.frames = b.Packets[:0], b.Data[:0], b.frames[:0]
+	rest := Batch{Packets: r.spare.Packets[:0], Data: r.spare.Data[:0], frames: r.spare.frames[:0]}
 	for i, t := range r.turns {
 		to := b
 		if i >= n {
 			to = &rest
 		}
-		p := &r.held.Packets[t.index]
-		to.hold(p, r.held.Payload(p))
+		to.hold(&r.held, t.index)
 	}
 	r.flush, r.enough = false, 0
-	r.spare, r.bytes = r.held.Packets, r.held.Data
-	r.held = rest
+	r.spare, r.held = r.held, rest
 }

@@ -15,6 +15,8 @@ type files struct {
 	stdin    io.Reader
 	progress func(done, total int64)
 	batch    int
+	tap      Tap
+	frame    Frame // what tap is called with
 
 	inputs []*input
 	next   int       // inputs[next:] are not yet opened
@@ -59,6 +61,13 @@ func (in *input) label() string {
 }
 
 func (s *files) Next(b *Batch) error {
+	b.Now = 0
+	err := s.read(b)
+	s.frame.tap(b, s.tap)
+	return err
+}
+
+func (s *files) read(b *Batch) error {
 	if !s.several {
 		if err := s.fill(b); err != nil || !s.several {
 			return err
@@ -71,7 +80,7 @@ func (s *files) Next(b *Batch) error {
 
 // fill reads a batch in the order in which the files have it.
 func (s *files) fill(b *Batch) error {
-	b.Packets = b.Packets[:0]
+	b.Packets, b.frames = b.Packets[:0], b.frames[:0]
 	for len(b.Packets) == 0 {
 		b.Data = b.Data[:0]
 		if len(s.active) == 0 && !s.openNext() {
@@ -121,6 +130,9 @@ func (s *files) deliver(b *Batch, r *reader, rec *record, p *Packet) {
 		s.dec.decode(b, rec, p)
 	}
 	p.Ref = MakeRef(r.in.index, rec.number)
+	if s.tap != nil {
+		b.frames = append(b.frames, rec.span())
+	}
 	before := r.before
 	if r.in.several {
 		before -= reorderSpan // what is put in order again is not out of it

@@ -24,3 +24,20 @@ type span struct {
 	link                 uint16
 	traits               Traits // as the record had them
 }
+
+// span is where the record's frame lies.
+func (r *record) span() span {
+	return span{off: r.off, capLen: r.capLen, wireLen: max(r.wireLen, r.capLen), link: r.link, traits: r.traits}
+}
+
+// tap calls t with each packet of the batch; f is where it lays the frames.
+func (f *Frame) tap(b *Batch, t Tap) {
+	if t == nil {
+		return
+	}
+	for i := range b.frames {
+		s, p := &b.frames[i], &b.Packets[i]
+		*f = Frame{Ref: p.Ref, Time: p.Time, Link: s.link, Iface: p.Iface, Traits: s.traits, Data: b.Data[s.off : s.off+s.capLen], WireLen: s.wireLen}
+		t(f, p)
+	}
+}

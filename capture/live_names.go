@@ -1,0 +1,52 @@
+package capture
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// closest are the names that name may have been meant to be, the best first:
+// those it is part of, and those within two edits, but no more edits than
+// half its length.
+func closest(name string, names []string) []string {
+	type candidate struct {
+		name  string
+		edits int
+	}
+	var found []candidate
+	lower := strings.ToLower(name)
+	for _, n := range names {
+		d := edits(lower, strings.ToLower(n))
+		if d <= min(2, len(name)/2) || len(name) > 1 && strings.Contains(strings.ToLower(n), lower) {
+			found = append(found, candidate{n, d})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(a.edits, b.edits) })
+	var close []string
+	for _, c := range found[:min(len(found), 3)] {
+		close = append(close, c.name)
+	}
+	return close
+}
+
+// edits is the Levenshtein distance of two strings.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
