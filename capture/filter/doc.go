@@ -1,0 +1,3 @@
+// Package filter compiles the filter expressions of tcpdump to classic BPF,
+// reads such programs, and runs them.
+package filter
