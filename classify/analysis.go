@@ -5,37 +5,66 @@ import (
 	"slices"
 
 	"hangup/assembler"
+	"hangup/capture"
 )
 
-// Analysis gathers connections as they end, judges each, and refines verdicts
-// once the whole capture is known.
+// Analysis judges connections as they end, and refines verdicts by what the
+// neighbours show.
 //
-// It keeps connections packed. Where Whole bounds their number and there are
-// more, its memory stays bounded: of a connection remains what it adds to the
-// counts, to its group and to what neighbours ask. Kept are then
-// those whose verdicts neighbours may change, as many as [maxOpen], and the
-// best example of each group; Len, Conn, Verdict and Result speak of those,
-// and are in no particular order.
+// Most verdicts are settled at once. Those that neighbours may change are
+// open, and settled by Finish; in a live analysis, once [ripening] has
+// passed. What is settled goes to Each, the digest and the findings, and
+// unless Whole has room for it, only the best example of each group is kept.
+// Then memory is bounded, whatever the number of connections and the time.
 //
 // It owns all it keeps. Add keeps no reference to its argument, and what Conn
-// and Result return is the caller's.
+// and Result return is the caller's. Nothing may be called at the same time
+// as anything else.
 type Analysis struct {
-	Whole int // keep every connection while there are no more than these; 0: always
+	// Whole is how many connections there may be for all of them to be kept;
+	// beyond it they are let go. 0: any number. Negative: none.
+	Whole int
 
-	env     Env
-	ended   bool // env is known
-	bounded bool // there were more than Whole
-	near    neighbours
-	store   store
-	kept    []kept
-	held    held
-	alike   alike
-	digest  Digest
-	summary Summary
-	census  census
-	look    view           // reused for every connection, as is
-	verdict Verdict        // what is judged of it
-	spare   assembler.Conn // what was packed is unpacked into it
+	// Each, if not nil, is called once for every connection as soon as its
+	// verdict is settled, in that order; both are the callee's until it
+	// returns. Where more than some ten thousand verdicts are open at once,
+	// the latest of them are taken to be settled. Of two that are the same
+	// connection, SameAs is known for that which ended last.
+	Each func(c *assembler.Conn, v *Verdict)
+
+	// Live has connections judged by the clock, which Clock sets, instead of
+	// by where the capture ends.
+	Live bool
+
+	// Open, if not nil, visits the connections of which neither Add nor
+	// AddLone has been told yet. A live analysis asks for them when it must
+	// know them all: in Clock, now and then, and in Interim.
+	Open func(visit func(*assembler.Conn))
+
+	// NoFindings spares the work for them.
+	NoFindings bool
+
+	env      Env
+	now      int64
+	ended    bool // env is known
+	bounded  bool // connections are let go
+	near     neighbours
+	store    store
+	shown    [][]byte // packed examples; an Interim shares them
+	room     []byte   // to pack into
+	kept     []kept
+	held     held
+	open     []*pending
+	alike    map[kind]*pending
+	digest   Digest
+	findings *Findings
+	summary  Summary
+	look     view           // reused for every connection, as is
+	verdict  Verdict        // what is judged of it
+	spare    assembler.Conn // what was packed is unpacked into it
+	lone     assembler.Conn // a lone SYN is expanded into it
+	loneVerdicts
+	checked int64 // when Clock last looked for what is ripe
 }
 
 // held are connections not judged yet: it hangs on where the capture ends.
@@ -44,13 +73,20 @@ type held struct {
 	at    []packedAt
 }
 
-// kept is a connection that was kept.
+// kept is a connection that was kept: in the store if all are, else in shown.
 type kept struct {
 	id      uint64
 	at      packedAt
 	verdict *Verdict
-	alike   *Group // those that share its fate, if any
-	open    bool   // neighbours may change the verdict
+}
+
+// Env is what verdicts depend on as of now.
+func (a *Analysis) Env() Env {
+	env := a.env
+	if !a.ended {
+		env.End = a.now
+	}
+	return env
 }
 
 // Ends tells the analysis where the capture ends. Connections that were still
@@ -64,86 +100,109 @@ func (a *Analysis) Ends(env Env) {
 	a.held = held{}
 }
 
-// Add takes c, which has ended or was cut off by the end of the capture.
+// Add takes c, which has ended, was reported early, or was cut off by the end
+// of the capture.
 func (a *Analysis) Add(c *assembler.Conn) {
-	a.count(c)
+	a.count(uint64(c.Ends[0].Packets)+uint64(c.Ends[1].Packets), c.First.Time, c.Last.Time)
 	a.judge(c)
 }
 
+// Preview is what would be said of c if it ended now. It changes nothing.
+func (a *Analysis) Preview(c *assembler.Conn) Verdict { return Judge(c, a.Env()) }
+
 func (a *Analysis) judge(c *assembler.Conn) {
-	a.look.look(c, a.env)
+	a.look.look(c, a.Env())
 	a.verdict = a.look.judge()
 	v := &a.verdict
-	if a.look.hangs && !a.ended {
+	if a.look.hangs && !a.ended && !a.Live && len(a.held.at) < maxOpen {
 		a.held.at = append(a.held.at, a.held.store.add(c))
 		return
 	}
 	q, open := a.near.add(&a.look, v)
 	v.SameAs = q.twin
-	if len(a.near.hosts.vals) >= maxRoster {
-		a.census.add(&c.Ends[0].Addr)
-		a.census.add(&c.Ends[1].Addr)
+	if a.Whole < 0 && !a.bounded {
+		a.bound()
 	}
 	switch {
-	case !a.bounded:
-		k := a.keep(c, v, open)
-		if open {
-			a.near.ask(q, k.verdict)
-		}
-		if a.Whole > 0 && len(a.kept) > a.Whole {
-			a.bound()
-		}
-	case open:
-		a.open(c, v, q)
-	default:
+	case a.bounded && open:
+		a.wait(c, v, &q)
+	case a.bounded:
 		a.settled(c, v)
+	case open:
+		k := a.keep(c, v)
+		q.verdict = k.verdict
+		a.open = append(a.open, &pending{question: q, asked: a.now, at: k.at})
+	default:
+		a.keep(c, v)
+		if a.Each != nil {
+			a.Each(c, v)
+		}
+	}
+	if a.Whole > 0 && !a.bounded && len(a.kept) > a.Whole {
+		a.bound()
 	}
 }
 
-func (a *Analysis) keep(c *assembler.Conn, v *Verdict, open bool) *kept {
+func (a *Analysis) keep(c *assembler.Conn, v *Verdict) *kept {
 	own := *v
-	a.kept = append(a.kept, kept{id: c.ID, at: a.store.add(c), verdict: &own, open: open})
+	a.kept = append(a.kept, kept{id: c.ID, at: a.store.add(c), verdict: &own})
 	return &a.kept[len(a.kept)-1]
 }
 
-// Finish judges what is left and refines. Afterwards connections stand in
-// the order of their first packets.
+// load unpacks the i-th connection kept.
+func (a *Analysis) load(i int, c *assembler.Conn) {
+	if a.bounded {
+		unpack(c, a.shown[a.kept[i].at])
+		return
+	}
+	a.store.load(a.kept[i].at, c)
+}
+
+// Finish judges what is left and refines. Afterwards the connections kept, if
+// they are all, stand in the order of their first packets.
 func (a *Analysis) Finish(env Env) {
 	if env.End == 0 {
-		env.End = a.summary.Last
+		env.End = max(a.summary.Last, a.now)
 	}
 	a.Ends(env)
-	a.near.settle()
 	a.summary.End = env.End
-	a.summary.Hosts, a.summary.HostsAbout = a.census.size(&a.near.hosts)
+	a.summary.Hosts, a.summary.HostsAbout = a.near.hosts.size()
 	same := a.near.twins.links()
+	a.ripen(a.open)
+	a.open, a.alike = nil, nil
 	for i := range a.kept {
-		a.kept[i].verdict.SameAs = same[a.kept[i].id]
+		if o := same[a.kept[i].id]; o != 0 {
+			a.kept[i].verdict.SameAs = o
+		}
 	}
 	a.near = neighbours{}
-	if a.bounded {
-		a.ripen()
-	} else {
+	if !a.bounded {
 		slices.SortFunc(a.kept, func(x, y kept) int { return cmp.Compare(x.id, y.id) })
 		for i := range a.kept {
 			a.digest.Count(a.kept[i].verdict)
 		}
 	}
+	a.sum()
+}
+
+// sum makes the summary tell what the digest counts.
+func (a *Analysis) sum() {
 	for _, r := range a.digest.Rows() {
 		a.summary.ByClass[r.Class] += r.N
 		a.summary.ByCause[r.Cause] += r.N
 	}
 }
 
-// count adds c to the summary.
-func (a *Analysis) count(c *assembler.Conn) {
+// count adds a connection to the summary.
+func (a *Analysis) count(packets uint64, first, last int64) {
 	s := &a.summary
 	s.Connections++
-	s.Packets += uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
-	if s.First == 0 || c.First.Time < s.First {
-		s.First = c.First.Time
+	s.Packets += packets
+	if s.First == 0 || first < s.First {
+		s.First = first
 	}
-	s.Last = max(s.Last, c.Last.Time)
+	s.Last = max(s.Last, last)
+	a.now = max(a.now, last)
 }
 
 // Digest counts and groups the connections; valid after Finish. A bounded
@@ -158,7 +217,7 @@ func (a *Analysis) Digest(all bool) *Digest {
 		v := a.kept[i].verdict
 		d.Count(v)
 		if all || v.Severity() > 0 {
-			a.store.load(a.kept[i].at, c)
+			a.load(i, c)
 			if g, best := d.Add(c, v); best {
 				g.Example = i
 			}
@@ -167,13 +226,17 @@ func (a *Analysis) Digest(all bool) *Digest {
 	return d
 }
 
+// Bounded reports whether connections were let go: there were more than
+// Whole. Len, Conn, Verdict and Result speak of examples then, in no order.
+func (a *Analysis) Bounded() bool { return a.bounded }
+
 // Len is the number of connections kept.
 func (a *Analysis) Len() int { return len(a.kept) }
 
 // Conn is the i-th connection kept, 0 <= i < Len.
 func (a *Analysis) Conn(i int) *assembler.Conn {
 	c := new(assembler.Conn)
-	a.store.load(a.kept[i].at, c)
+	a.load(i, c)
 	return c
 }
 
@@ -185,3 +248,20 @@ func (a *Analysis) Result(i int) Result { return Explain(a.Conn(i), *a.kept[i].v
 
 // Summary counts what Finish found.
 func (a *Analysis) Summary() Summary { return a.summary }
+
+// Findings tells what is wrong with the system behind the connections, the
+// most harmful first. Valid after Finish.
+func (a *Analysis) Findings(inputs ...capture.Input) []Finding {
+	if a.bounded {
+		if a.findings == nil {
+			return nil
+		}
+		return a.findings.Finish(inputs...)
+	}
+	f := NewFindings(a.env)
+	for i := range a.kept {
+		a.load(i, &a.spare)
+		f.Add(&a.spare, a.kept[i].verdict)
+	}
+	return f.Finish(inputs...)
+}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"hangup/assembler"
-	"hangup/capture"
 )
 
 // maxOpen is how many connections with an open verdict are kept as a whole:
@@ -13,104 +12,162 @@ import (
 // the same cause at the same server.
 const maxOpen = 1 << 15
 
-// alike finds the latest connection kept of each kind.
-type alike map[kind]int32
+// pending is a connection whose verdict neighbours may yet change.
+type pending struct {
+	question
+	asked  int64           // ns: when
+	own    Verdict         // of a bounded analysis; else it lies with what is kept
+	at     packedAt        // the connection, if all are kept
+	packed []byte          // ... if not
+	lone   *assembler.Lone // ... if it is one, and not packed
+	alike  *Group          // those that share its fate, if any
+}
 
 // kind is what connections have in common of which neighbours say the same.
 type kind struct {
 	cause      Cause
 	by         Party
 	confidence Confidence
-	server     int32
 	ttl        uint8 // of the refusing RST
+	server     number
 }
 
 // bound begins to let go: of what was kept, only open verdicts stay.
 func (a *Analysis) bound() {
 	old, packed := a.kept, a.store
-	a.kept, a.store, a.bounded, a.alike = nil, store{}, true, alike{}
-	slices.SortFunc(old, func(x, y kept) int { return cmp.Compare(x.id, y.id) })
+	a.kept, a.store, a.bounded, a.alike = nil, store{}, true, map[kind]*pending{}
+	a.near.twins.most = fewTwins
+	if !a.NoFindings {
+		a.findings = NewFindings(a.Env())
+	}
+	waiting := make(map[*Verdict]*pending, len(a.open))
+	for _, p := range a.open {
+		waiting[p.verdict] = p
+	}
+	each := a.Each
+	a.Each = nil // has had them
 	for _, k := range old {
 		packed.load(k.at, &a.spare)
-		if k.open {
-			k.at = a.store.add(&a.spare)
-			a.kept = append(a.kept, k)
+		if p := waiting[k.verdict]; p != nil {
+			a.room = pack(a.room[:0], &a.spare)
+			p.own, p.packed = *k.verdict, slices.Clone(a.room)
+			p.verdict = &p.own
 			continue
 		}
 		a.settled(&a.spare, k.verdict)
 	}
+	a.Each = each
 }
 
-// open keeps a connection whose verdict neighbours may change, or lays it to
+// wait keeps a connection whose verdict neighbours may change, or lays it to
 // one that is like it.
-func (a *Analysis) open(c *assembler.Conn, v *Verdict, q question) {
-	k := kind{v.Cause, v.By, v.Confidence, q.server, q.rst.ttl}
-	if i, ok := a.alike[k]; ok && len(a.kept) >= maxOpen {
-		o := &a.kept[i]
-		if o.alike == nil {
-			o.alike = new(Group)
-		}
-		o.alike.note(c, v)
-		return
-	}
-	if len(a.kept) >= 2*maxOpen {
+func (a *Analysis) wait(c *assembler.Conn, v *Verdict, q *question) {
+	p := a.place(v, q)
+	switch {
+	case p == nil:
 		a.settled(c, v)
-		return
+	case p.id != c.ID:
+		a.tell(c, v)
+		p.alike.note(c.End(assembler.Client).Addr, c.ID, ended(c, v), v)
+	default:
+		a.room = pack(a.room[:0], c)
+		p.packed = slices.Clone(a.room)
 	}
-	a.alike[k] = int32(len(a.kept))
-	a.near.ask(q, a.keep(c, v, true).verdict)
+}
+
+// place makes a pending of a question, or finds that which it is laid to; nil
+// if there is neither room nor one that is like it.
+func (a *Analysis) place(v *Verdict, q *question) *pending {
+	k := kind{v.Cause, v.By, v.Confidence, q.rst.ttl, q.server}
+	if len(a.open) >= maxOpen {
+		if o := a.alike[k]; o != nil && q.server != 0 {
+			if o.alike == nil {
+				o.alike = new(Group)
+			}
+			return o
+		}
+		if len(a.open) >= 2*maxOpen {
+			return nil
+		}
+	}
+	p := &pending{question: *q, asked: a.now, own: *v}
+	p.verdict = &p.own
+	a.open = append(a.open, p)
+	a.alike[k] = p
+	return p
 }
 
 // settled takes a connection whose verdict is final.
 func (a *Analysis) settled(c *assembler.Conn, v *Verdict) {
+	a.tell(c, v)
 	a.digest.Count(v)
-	if v.Severity() == 0 {
+	if v.Severity() > 0 {
+		a.group(c, v)
+	}
+}
+
+// tell passes on a connection whose verdict will not change.
+func (a *Analysis) tell(c *assembler.Conn, v *Verdict) {
+	if a.Each != nil {
+		a.Each(c, v)
+	}
+	if a.findings != nil {
+		a.findings.Add(c, v)
+	}
+}
+
+// group puts a connection into its group, and keeps it as the example if it
+// shows the cause best.
+func (a *Analysis) group(c *assembler.Conn, v *Verdict) {
+	g, best := a.digest.Add(c, v)
+	if !best {
 		return
 	}
-	if g, best := a.digest.Add(c, v); best {
+	own := *v
+	if g.Example < 0 {
 		g.Example = len(a.kept)
-		a.keep(c, v, false)
+		a.kept = append(a.kept, kept{at: packedAt(len(a.shown))})
+		a.shown = append(a.shown, nil)
+	}
+	k := &a.kept[g.Example]
+	k.id, k.verdict = c.ID, &own
+	a.room = pack(a.room[:0], c)
+	a.shown[k.at] = slices.Clone(a.room)
+}
+
+// ripen settles open verdicts, in the order of IDs.
+func (a *Analysis) ripen(list []*pending) {
+	questions := make([]*question, len(list))
+	for i, p := range list {
+		questions[i] = &p.question
+	}
+	a.near.settle(questions)
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(x, y *pending) int { return cmp.Compare(x.id, y.id) })
+	for _, p := range list {
+		a.fetch(p)
+		if !a.bounded {
+			if a.Each != nil {
+				a.Each(&a.spare, p.verdict)
+			}
+			continue
+		}
+		a.settled(&a.spare, p.verdict)
+		if p.alike != nil {
+			a.digest.join(p.verdict, a.spare.End(assembler.Server), p.alike)
+		}
 	}
 }
 
-// ripen takes the connections that were open until now, by their IDs.
-func (a *Analysis) ripen() {
-	var order []int
-	for i := range a.kept {
-		if a.kept[i].open {
-			order = append(order, i)
-		}
+// fetch makes spare the connection of p.
+func (a *Analysis) fetch(p *pending) {
+	switch {
+	case p.lone != nil:
+		a.spare = assembler.Conn{} // Expand sets what differs between lone SYNs
+		p.lone.Expand(&a.spare)
+	case p.packed != nil:
+		unpack(&a.spare, p.packed)
+	case a.Each != nil:
+		a.store.load(p.at, &a.spare)
 	}
-	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(a.kept[i].id, a.kept[j].id) })
-	for _, i := range order {
-		k := &a.kept[i]
-		a.store.load(k.at, &a.spare)
-		a.digest.Count(k.verdict)
-		if g, best := a.digest.Add(&a.spare, k.verdict); best {
-			g.Example = i
-		}
-		if k.alike != nil {
-			a.digest.group(k.verdict, a.spare.End(assembler.Server)).join(k.alike)
-			a.digest.countMany(k.verdict, k.alike.N)
-		}
-	}
-}
-
-// Bounded reports whether there were more than Whole connections.
-func (a *Analysis) Bounded() bool { return a.bounded }
-
-// Findings tells what is wrong with the system behind the connections, the
-// most harmful first. Valid after Finish. A bounded analysis has none:
-// findings rest on the order of all connections, and part of them, or another
-// order, would show outages that never were.
-func (a *Analysis) Findings(inputs ...capture.Input) []Finding {
-	if a.bounded {
-		return nil
-	}
-	f := NewFindings(a.env)
-	for i := range a.kept {
-		a.store.load(a.kept[i].at, &a.spare)
-		f.Add(&a.spare, a.kept[i].verdict)
-	}
-	return f.Finish(inputs...)
 }

@@ -27,18 +27,12 @@ func (s *census) add(addr *[16]byte) {
 	*r = max(*r, uint8(bits.LeadingZeros64(h<<censusBits|1)+1))
 }
 
-// size is the number of hosts: exact while the list had room for all.
-func (s *census) size(listed *roster[[16]byte, host]) (n uint64, about bool) {
-	if s.registers == nil {
-		return uint64(len(listed.vals)), false
-	}
-	for addr := range listed.index {
-		s.add(&addr)
-	}
+// size is about the number of hosts.
+func (s *census) size() uint64 {
 	sum := 0.0
 	for _, r := range s.registers {
 		sum += math.Ldexp(1, -int(r))
 	}
 	const m = 1 << censusBits
-	return uint64(0.7213 / (1 + 1.079/m) * m * m / sum), true
+	return uint64(0.7213 / (1 + 1.079/m) * m * m / sum)
 }

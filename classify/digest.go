@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"hangup/assembler"
+	"hangup/capture"
 )
 
 // Digest is what a page about very many connections needs of them: how many
@@ -15,8 +16,25 @@ import (
 type Digest struct {
 	Late   uint64 // connections that began before the capture
 	counts [5][NumCauses][ByNetwork + 1]uint64
-	groups map[GroupKey]*Group
+	groups map[groupID]*Group
 	list   []*Group // in the order of their making
+	latest [1 << latestBits]struct {
+		id groupID
+		g  *Group
+	} // by a hash: most of what comes is like what came before
+}
+
+const latestBits = 8
+
+// groupID is a GroupKey in a form that is quickly hashed: without padding or
+// pointers.
+type groupID struct {
+	addr  [16]byte
+	port  uint16
+	class Class
+	cause Cause
+	by    Party
+	spill bool // of several addresses
 }
 
 // maxGroups is how many groups are told apart: more than one host has ports.
@@ -105,7 +123,7 @@ func (d *Digest) countMany(v *Verdict, n uint64) {
 // Example to be set if best is true.
 func (d *Digest) Add(c *assembler.Conn, v *Verdict) (g *Group, best bool) {
 	g = d.group(v, c.End(assembler.Server))
-	g.note(c, v)
+	g.note(c.End(assembler.Client).Addr, c.ID, ended(c, v), v)
 	m := meritOf(v, c.ID)
 	if best = m.beats(g.best); best {
 		g.best = m
@@ -115,42 +133,59 @@ func (d *Digest) Add(c *assembler.Conn, v *Verdict) (g *Group, best bool) {
 
 // group is that of a verdict at a server.
 func (d *Digest) group(v *Verdict, server *assembler.End) *Group {
-	at := server.AddrPort()
-	k := GroupKey{v.Class, v.Cause, v.By, at.Addr(), at.Port()}
-	g := d.groups[k]
+	id := groupID{server.Addr, server.Port, v.Class, v.Cause, v.By, false}
+	last := &d.latest[(hashAddr(&id.addr)+(uint64(id.port)<<8|uint64(id.cause)<<3|uint64(id.by))*0x9e3779b97f4a7c15)>>(64-latestBits)]
+	if last.g == nil || last.id != id {
+		last.id, last.g = id, d.find(id)
+	}
+	return last.g
+}
+
+// find returns the group, and makes it if there is none.
+func (d *Digest) find(id groupID) *Group {
+	g := d.groups[id]
 	if g != nil {
 		return g
 	}
 	if d.groups == nil {
-		d.groups = map[GroupKey]*Group{}
+		d.groups = map[groupID]*Group{}
 	}
-	g = &Group{GroupKey: k, Hosts: 1, Ports: 1}
-	if len(d.list) >= maxGroups {
-		k.Addr, k.Port = netip.Addr{}, 0
-		if spill := d.groups[k]; spill != nil {
+	k := GroupKey{Class: id.class, Cause: id.cause, By: id.by}
+	if len(d.list) < maxGroups {
+		k.Addr, k.Port = capture.Addr(id.addr), id.port
+		g = &Group{GroupKey: k, Hosts: 1, Ports: 1, Example: -1}
+	} else {
+		id.addr, id.port, id.spill = [16]byte{}, 0, true
+		if spill := d.groups[id]; spill != nil {
 			return spill
 		}
-		g = &Group{GroupKey: k, Merged: true, Spill: true}
+		g = &Group{GroupKey: k, Merged: true, Spill: true, Example: -1}
 	}
-	d.groups[k] = g
+	d.groups[id] = g
 	d.list = append(d.list, g)
 	return g
 }
 
-func (g *Group) note(c *assembler.Conn, v *Verdict) {
+// join lays connections that shared the fate of one with that verdict to its group.
+func (d *Digest) join(v *Verdict, server *assembler.End, alike *Group) {
+	d.group(v, server).join(alike)
+	d.countMany(v, alike.N)
+}
+
+// note counts a member.
+func (g *Group) note(client [16]byte, id uint64, at int64, v *Verdict) {
 	g.N++
 	if v.Confidence == Possible {
 		g.Possible++
 	}
-	at := ended(c, v)
 	if g.First == 0 || at < g.First {
 		g.First = at
 	}
 	g.Last = max(g.Last, at)
-	if g.FirstID == 0 || c.ID < g.FirstID {
-		g.FirstID = c.ID
+	if g.FirstID == 0 || id < g.FirstID {
+		g.FirstID = id
 	}
-	g.clients.add(c.End(assembler.Client).Addr, c.ID, 1)
+	g.clients.add(client, id, 1)
 }
 
 // ended is when a connection came to its end, as far as it did.

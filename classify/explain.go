@@ -191,7 +191,7 @@ func (v *view) detail(out *Verdict) string {
 			return fmt.Sprintf("the %v's host answered for another connection later that it had lost", out.By)
 		}
 	case CloseWaitLeak:
-		if s, ok := v.firstFIN(); ok && v.after(v.c.End(s).FIN.Answered.Time) >= second {
+		if s, ok := v.firstFIN(); ok && v.lasts(v.c.End(s).FIN.Answered.Time, second) {
 			return fmt.Sprintf("in CLOSE_WAIT for at least %s", dur(v.after(v.c.End(s).FIN.Answered.Time)))
 		}
 	}

@@ -101,6 +101,7 @@ type store struct {
 	chunks [][]byte
 	size   int // bytes in use
 	room   []byte
+	sealed bool // the next one begins a chunk
 }
 
 // packedAt is where one lies: chunk and offset.
@@ -112,9 +113,10 @@ const chunkSize = 1 << 20
 func (s *store) add(c *assembler.Conn) packedAt {
 	s.room = pack(s.room[:0], c)
 	last := len(s.chunks) - 1
-	if last < 0 || len(s.chunks[last])+len(s.room) > chunkSize {
+	if last < 0 || s.sealed || len(s.chunks[last])+len(s.room) > chunkSize {
 		s.chunks = append(s.chunks, make([]byte, 0, chunkSize))
 		last++
+		s.sealed = false
 	}
 	at := packedAt(last<<20 | len(s.chunks[last]))
 	s.chunks[last] = append(s.chunks[last], s.room...)

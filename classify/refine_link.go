@@ -14,14 +14,18 @@ type identity struct{ client, server uint32 }
 // a NAT, or inside and outside of a tunnel that hides it. The halves end at
 // almost the same time, so it remembers the latest endings only.
 type twins struct {
-	buckets *[twinBuckets][4]ending // each the latest first
+	tags    *[twinBuckets][4]uint32 // apart from the rest, so that most questions stay in the cache
+	endings *[twinBuckets][4]ending
+	oldest  [twinBuckets]uint8
 	found   []ending
+	most    int // of found; the older half is forgotten then. 0: maxTwins
 }
 
 const (
 	twinBits    = 14
 	twinBuckets = 1 << twinBits
 	maxTwins    = 1 << 20
+	fewTwins    = 1 << 13
 )
 
 type ending struct {
@@ -37,31 +41,46 @@ func (t *twins) add(c *assembler.Conn) (twin uint64) {
 	if !cl.HasISN || !sv.HasISN {
 		return 0
 	}
-	if t.buckets == nil {
-		t.buckets = new([twinBuckets][4]ending)
+	if t.tags == nil {
+		t.tags, t.endings = new([twinBuckets][4]uint32), new([twinBuckets][4]ending)
 	}
+	h := cl.ISN*0x9e3779b1 ^ sv.ISN*0x85ebca77
+	b, tag := h>>(32-twinBits), h|1
 	e := ending{identity{cl.ISN, sv.ISN}, c.ID, c.First.Time, c.Last.Time}
-	b := &t.buckets[(cl.ISN*0x9e3779b1^sv.ISN*0x85ebca77)>>(32-twinBits)]
-	for i := range b {
-		if b[i].id != 0 && b[i].identity == e.identity && len(t.found) < maxTwins {
-			t.found = append(t.found, b[i], e)
-			twin = b[i].id
+	for i, o := range t.tags[b] {
+		if o == tag && t.endings[b][i].identity == e.identity {
+			twin = t.endings[b][i].id
+			t.link(t.endings[b][i], e)
 		}
 	}
-	copy(b[1:], b[:3])
-	b[0] = e
+	i := t.oldest[b] % 4
+	t.oldest[b] = i + 1
+	t.tags[b][i], t.endings[b][i] = tag, e
 	return twin
+}
+
+// link notes that two are the same.
+func (t *twins) link(a, b ending) {
+	most := t.most
+	if most == 0 {
+		most = maxTwins
+	}
+	if len(t.found) >= most {
+		t.found = t.found[:copy(t.found, t.found[most/2:])]
+	}
+	t.found = append(t.found, a, b)
 }
 
 // links maps connections to the first one that is the same, and that one to
 // the first of them.
 func (t *twins) links() map[uint64]uint64 {
-	slices.SortFunc(t.found, func(a, b ending) int {
+	found := slices.Clone(t.found)
+	slices.SortFunc(found, func(a, b ending) int {
 		return cmp.Or(cmp.Compare(a.client, b.client), cmp.Compare(a.server, b.server), cmp.Compare(a.id, b.id))
 	})
 	same := map[uint64]uint64{}
 	var o ending
-	for _, e := range t.found {
+	for _, e := range found {
 		switch {
 		case e.identity != o.identity || o.id == 0:
 			o = e
@@ -79,7 +98,7 @@ func (t *twins) links() map[uint64]uint64 {
 // an old connection's challenge ACK for a new one's SYN is known.
 type relays struct {
 	seen   *[relayMemory]opening // by ID, the latest
-	wanted map[uint64]opening    // predecessors that had not ended when they were asked for
+	wanted map[uint64]opening    // predecessors of which a question is open; they may not have ended yet
 }
 
 // relayMemory is how many connections may end between two of one tuple.
@@ -108,17 +127,31 @@ func relayOf(w *view) relay {
 }
 
 func (r *relays) add(c *assembler.Conn) {
+	r.note(opening{c.ID, [2]int64{c.Ends[0].SYN.First.Time, c.Ends[1].SYN.First.Time}, c.Established.Time})
+}
+
+func (r *relays) note(o opening) {
 	if r.seen == nil {
 		r.seen = new([relayMemory]opening)
+	}
+	r.seen[o.id%relayMemory] = o
+	if len(r.wanted) > 0 {
+		if _, ok := r.wanted[o.id]; ok {
+			r.wanted[o.id] = o
+		}
+	}
+}
+
+// want remembers the connection with the ID, 0 being none, or will.
+func (r *relays) want(id uint64) {
+	if id == 0 || len(r.wanted) >= relayMemory {
+		return
+	}
+	if r.wanted == nil {
 		r.wanted = map[uint64]opening{}
 	}
-	o := opening{c.ID, [2]int64{c.Ends[0].SYN.First.Time, c.Ends[1].SYN.First.Time}, c.Established.Time}
-	r.seen[c.ID%relayMemory] = o
-	if _, ok := r.wanted[c.ID]; ok {
-		r.wanted[c.ID] = o
-	}
-	if p := c.Predecessor; p != 0 && c.Partial&assembler.NoStart != 0 && len(r.wanted) < relayMemory {
-		r.wanted[p] = r.seen[p%relayMemory]
+	if _, ok := r.wanted[id]; !ok {
+		r.wanted[id] = r.seen[id%relayMemory]
 	}
 }
 
@@ -128,18 +161,15 @@ const challengeTime = 2 * second
 
 // staleStarts: an old connection of which the capture holds nothing but its
 // challenge ACK for a new one's SYN, and the RST in return.
-func (n *neighbours) staleStarts() {
-	for i := range n.questions {
-		q := &n.questions[i]
-		r := q.relay
-		o := n.relays.wanted[r.to]
-		if r.to == 0 || o.id != r.to || o.syn[r.side] == 0 {
-			continue
-		}
-		d := r.first - o.syn[r.side]
-		if d >= 0 && d < challengeTime && (o.established == 0 || o.established > r.rst) {
-			q.verdict.became("stale-tuple")
-			q.verdict.Confidence = Likely
-		}
+func (n *neighbours) staleStarts(q *question) {
+	r := q.relay
+	o := n.relays.wanted[r.to]
+	if r.to == 0 || o.id != r.to || o.syn[r.side] == 0 {
+		return
+	}
+	d := r.first - o.syn[r.side]
+	if d >= 0 && d < challengeTime && (o.established == 0 || o.established > r.rst) {
+		q.verdict.became("stale-tuple")
+		q.verdict.Confidence = Likely
 	}
 }

@@ -1,7 +1,7 @@
 package classify
 
 import (
-	"slices"
+	"cmp"
 
 	"hangup/assembler"
 	"hangup/capture"
@@ -20,7 +20,14 @@ type heats struct {
 		link uint64
 		addr [16]byte
 	}
-	won map[heat][]winner
+	won *[maxHeats]round // by their hashes
+}
+
+// round is who won a heat, in the order of IDs.
+type round struct {
+	heat
+	n    uint8
+	list [maxWinners]winner
 }
 
 // heat is a second in which connections over one family were established by
@@ -40,8 +47,9 @@ type winner struct {
 
 const (
 	maxCards   = 1 << 12
-	maxHeats   = 1 << 14
-	maxWinners = 8 // of one heat: where more begin in a second, which of them won says nothing
+	heatBits   = 13
+	maxHeats   = 1 << heatBits // a later one may take an earlier one's place
+	maxWinners = 4             // of one heat: where more begin in a second, which of them won says nothing
 )
 
 // raceKey is where and when an attempt began.
@@ -66,12 +74,12 @@ func isLoopback(a *[16]byte) bool {
 	return (a[0] == 0 && (a[15] == 1 || a[12] == 127)) && capture.Addr(*a).IsLoopback()
 }
 
+// isIPv4 reports whether a is a mapped IPv4 address.
+func isIPv4(a *[16]byte) bool { return [12]byte(a[:12]) == [12]byte{10: 0xff, 11: 0xff} }
+
 func (k *raceKey) heat(second int64, v6 bool) heat { return heat{k.link, k.port, v6, second} }
 
 func (r *heats) add(c *assembler.Conn) {
-	if r.cards == nil {
-		r.cards, r.won = map[uint64][16]byte{}, map[heat][]winner{}
-	}
 	k := raceOf(c)
 	if !k.v6 && !k.loopback {
 		r.card(k.link, &c.End(assembler.Client).Addr)
@@ -79,18 +87,29 @@ func (r *heats) add(c *assembler.Conn) {
 	if !c.Established.Seen() || k.link == 0 && !k.loopback {
 		return
 	}
+	if r.won == nil {
+		r.won = new([maxHeats]round)
+	}
 	h := k.heat(k.first/second, k.v6)
-	list, ok := r.won[h]
-	if !ok && len(r.won) >= maxHeats {
-		return
+	p := &r.won[h.hash()]
+	if p.heat != h {
+		*p = round{heat: h}
 	}
 	w := winner{c.ID, k.first, c.Established.Time}
-	if len(list) == maxWinners && list[maxWinners-1].id < w.id {
-		return
+	i := int(p.n)
+	for i > 0 && p.list[i-1].id >= w.id {
+		i--
 	}
-	i, _ := slices.BinarySearchFunc(list, w.id, func(o winner, id uint64) int { return int(min(1, max(-1, int64(o.id-id)))) })
-	list = slices.Insert(list, i, w)
-	r.won[h] = list[:min(len(list), maxWinners)]
+	if i < maxWinners && p.list[i].id != w.id {
+		copy(p.list[i+1:], p.list[i:])
+		p.list[i] = w
+		p.n = min(p.n+1, maxWinners)
+	}
+}
+
+func (h *heat) hash() uint64 {
+	x := (h.link^uint64(h.port)<<48)*0x9e3779b97f4a7c15 ^ uint64(h.second)<<1 ^ uint64(b2i(h.v6))
+	return x * 0xff51afd7ed558ccd >> (64 - heatBits)
 }
 
 // card notes the client's address behind its card; a card with several is a
@@ -100,38 +119,55 @@ func (r *heats) card(link uint64, addr *[16]byte) {
 		return
 	}
 	r.last.link, r.last.addr = link, *addr
-	if a, ok := r.cards[link]; ok && a != *addr {
+	a, ok := r.cards[link]
+	switch {
+	case ok && a != *addr:
 		r.cards[link] = [16]byte{}
-	} else if !ok && len(r.cards) < maxCards {
+	case !ok && (r.cards == nil || len(r.cards) >= maxCards):
+		r.cards = map[uint64][16]byte{link: *addr} // those still there will show again
+	case !ok:
 		r.cards[link] = *addr
 	}
 }
 
-// lostRaces links attempts to those that won.
-func (n *neighbours) lostRaces() {
-	for i := range n.questions {
-		q := &n.questions[i]
-		switch q.verdict.Cause {
-		case DialCancelled, ConnectTimeout, ConnectionRefused, ICMPRejected, HandshakeIncomplete:
-		default:
-			continue
-		}
-		if k := q.race; k.first != 0 && (k.loopback || k.link != 0 && n.heats.cards[k.link] != [16]byte{}) {
-			q.verdict.LostTo = n.heats.winner(&k)
-		}
+// lostRaces links an attempt to the one that won.
+func (n *neighbours) lostRaces(q *question) {
+	switch q.verdict.Cause {
+	case DialCancelled, ConnectTimeout, ConnectionRefused, ICMPRejected, HandshakeIncomplete:
+	default:
+		return
 	}
+	k := q.race
+	if k.first == 0 || !k.loopback && (k.link == 0 || n.heats.cards[k.link] == [16]byte{}) {
+		return
+	}
+	w := n.heats.winner(&k)
+	if w.id == 0 || q.won.id != 0 && q.won.before(&w) {
+		w = q.won
+	}
+	q.verdict.LostTo = w.id
 }
 
-// winner is the first connection that won against k, 0 if none did.
-func (r *heats) winner(k *raceKey) uint64 {
+// winner is the first connection that won against k, its ID 0 if none did.
+func (r *heats) winner(k *raceKey) winner {
 	from := k.first / second
-	for s := from - raceTime/second; s <= from+raceTime/second; s++ {
-		for _, w := range r.won[k.heat(s, !k.v6)] {
+	for s := from - raceTime/second; r.won != nil && s <= from+raceTime/second; s++ {
+		h := k.heat(s, !k.v6)
+		p := &r.won[h.hash()]
+		if p.heat != h {
+			continue
+		}
+		for _, w := range p.list[:p.n] {
 			// A dial that has won starts no further attempt.
 			if d := w.first - k.first; d > -raceTime && d < raceTime && w.up >= k.first {
-				return w.id
+				return w
 			}
 		}
 	}
-	return 0
+	return winner{}
+}
+
+// before orders winners as winner finds them.
+func (w *winner) before(o *winner) bool {
+	return cmp.Or(cmp.Compare(w.first/second, o.first/second), cmp.Compare(w.id, o.id)) < 0
 }

@@ -1,124 +1,182 @@
 package classify
 
 import (
-	"cmp"
-	"math"
-	"slices"
+	"encoding/binary"
 )
 
-// roster numbers hosts or servers in the order in which they come, as many as
-// it has room for. Number 0 is all those that came later, of which nothing is
-// known.
+// roster numbers hosts or servers, the latest as many as it has room for: the
+// first that was not asked for since the hand last came by makes room for a
+// new one (the CLOCK algorithm), so that days of strangers leave no trace.
 type roster[K comparable, V any] struct {
-	index map[K]int32
-	vals  []V
-	late  V
-	last  K // of the latest: neighbours often share a host
-	lastN int32
+	index  map[K]number
+	slots  []slot[K, V] // the first is nobody's
+	hand   int
+	recent [1 << recentBits]struct { // of the same hash; spares the map most questions
+		key K
+		n   number
+	}
+	nobody V
 }
 
-// maxRoster bounds each roster to some 20 MB.
-const maxRoster = 1 << 18
+// number is a slot, and in the upper bits how often it changed hands. 0 is
+// nobody, of whom nothing is known.
+type number uint32
 
-func (r *roster[K, V]) at(k K) int32 {
-	if k == r.last && r.lastN != 0 {
-		return r.lastN
+type slot[K comparable, V any] struct {
+	key  K
+	val  V
+	turn uint16
+	used bool // since the hand last came by
+}
+
+// maxRoster bounds each roster to some 15 MB.
+const (
+	rosterBits = 17
+	maxRoster  = 1 << rosterBits
+	recentBits = 10
+	maxTurn    = 1<<(32-rosterBits) - 1
+)
+
+// at is the number of k, whose hash is given. It may have entered just now.
+func (r *roster[K, V]) at(k K, hash uint32) (n number, entered bool) {
+	c := &r.recent[hash>>(32-recentBits)]
+	if c.key == k && r.holds(c.n) {
+		return c.n, false
 	}
 	n, ok := r.index[k]
 	if !ok {
-		if n = r.enter(k); n == 0 {
-			return 0
-		}
+		n = r.enter(k)
 	}
-	r.last, r.lastN = k, n
-	return n
+	r.slots[n%maxRoster].used = true
+	c.key, c.n = k, n
+	return n, !ok
 }
 
-func (r *roster[K, V]) enter(k K) int32 {
+// peek is at for those whom nothing but one forgeable packet speaks of: they
+// are entered only while nobody has to leave for it.
+func (r *roster[K, V]) peek(k K, hash uint32) (n number, entered bool) {
+	if len(r.slots) < maxRoster {
+		return r.at(k, hash)
+	}
+	if c := &r.recent[hash>>(32-recentBits)]; c.key == k && r.holds(c.n) {
+		return c.n, false
+	}
+	return r.index[k], false
+}
+
+func (r *roster[K, V]) enter(k K) number {
 	if r.index == nil {
-		r.index = map[K]int32{}
+		r.index, r.slots = map[K]number{}, make([]slot[K, V], 1)
 	}
-	if len(r.vals) >= maxRoster {
-		return 0
+	if len(r.slots) < maxRoster {
+		r.slots = append(r.slots, slot[K, V]{key: k})
+		n := number(len(r.slots) - 1)
+		r.index[k] = n
+		return n
 	}
-	var v V
-	r.vals = append(r.vals, v)
-	n := int32(len(r.vals))
+	i := r.leaver()
+	s := &r.slots[i]
+	delete(r.index, s.key)
+	*s = slot[K, V]{key: k, turn: (s.turn + 1) & maxTurn}
+	n := number(s.turn)<<rosterBits | number(i)
 	r.index[k] = n
 	return n
 }
 
+// leaver is the slot to give away.
+func (r *roster[K, V]) leaver() int {
+	for {
+		if r.hand++; r.hand >= len(r.slots) {
+			r.hand = 1
+		}
+		if s := &r.slots[r.hand]; s.used {
+			s.used = false
+			continue
+		}
+		return r.hand
+	}
+}
+
+// holds reports whether n is still whom it was.
+func (r *roster[K, V]) holds(n number) bool {
+	return n != 0 && r.slots[n%maxRoster].turn == uint16(n>>rosterBits)
+}
+
 // val is what is known of number n; the pointer holds until the next at. What
-// is written to number 0 is lost.
-func (r *roster[K, V]) val(n int32) *V {
-	if n == 0 {
+// is written of nobody, or of one who has left, is lost.
+func (r *roster[K, V]) val(n number) *V {
+	if !r.holds(n) {
 		var none V
-		r.late = none
-		return &r.late
+		r.nobody = none
+		return &r.nobody
 	}
-	return &r.vals[n-1]
+	return &r.slots[n%maxRoster].val
 }
 
-// begun remembers when connections of each server began: the latest two
-// million of them, in 8 bytes each.
-type begun struct{ pages []beginnings }
+func (r *roster[K, V]) full() bool { return len(r.slots) >= maxRoster }
 
-// beginnings are connections that began at about the same time.
-type beginnings struct {
-	base int64 // ns
-	list []beginning
+func hashAddr(a *[16]byte) uint64 {
+	h := binary.LittleEndian.Uint64(a[:8])*0x9e3779b97f4a7c15 ^ binary.LittleEndian.Uint64(a[8:])
+	return (h ^ h>>32) * 0xff51afd7ed558ccd
 }
 
-type beginning struct {
-	after  uint32 // µs since base
-	server uint32 // shifted left by one, lowest bit set if it refused
+// addresses is the roster of hosts, which are also counted.
+type addresses struct {
+	roster[[16]byte, host]
+	census census
 }
 
-const (
-	beginningsPage = 1 << 14
-	begunPages     = 1 << 7
-)
-
-func (b *begun) add(server int32, at int64, refused bool) {
-	k := len(b.pages) - 1
-	if k < 0 || len(b.pages[k].list) == beginningsPage || at < b.pages[k].base || (at-b.pages[k].base)/1000 > math.MaxUint32 {
-		b.turn(at)
-		k = len(b.pages) - 1
+func (h *addresses) at(a *[16]byte) number {
+	n, entered := h.roster.at(*a, uint32(hashAddr(a)>>32))
+	if entered {
+		h.count(a)
 	}
-	p := &b.pages[k]
-	p.list = append(p.list, beginning{uint32((at - p.base) / 1000), uint32(server)<<1 | uint32(b2i(refused))})
+	return n
 }
 
-// turn starts a page, in place of the oldest once there are enough. Endings
-// come later than what is reported first may have begun: some way back.
-func (b *begun) turn(at int64) {
-	p := beginnings{base: at - 30*60*second}
-	if len(b.pages) == begunPages {
-		p.list = b.pages[0].list[:0]
-		b.pages = b.pages[:copy(b.pages, b.pages[1:])]
+// peek is at for the sender of a SYN that nobody answered.
+func (h *addresses) peek(a *[16]byte) number {
+	n, entered := h.roster.peek(*a, uint32(hashAddr(a)>>32))
+	if entered || n == 0 {
+		h.count(a)
 	}
-	b.pages = append(b.pages, p)
+	return n
 }
 
-// start is when a connection began, ns, and whether it was refused.
-type start struct {
-	at      int64
-	refused bool
-}
-
-// of lists the beginnings at the servers that are keys of wanted, in order.
-func (b *begun) of(wanted map[int32][]*question) map[int32][]start {
-	all := map[int32][]start{}
-	for _, p := range b.pages {
-		for _, s := range p.list {
-			server := int32(s.server >> 1)
-			if _, ok := wanted[server]; ok {
-				all[server] = append(all[server], start{p.base + int64(s.after)*1000, s.server&1 != 0})
-			}
+// count notes a host that may be new.
+func (h *addresses) count(a *[16]byte) {
+	if h.census.registers == nil {
+		if !h.full() {
+			return
+		}
+		for i := range h.slots[1:] {
+			h.census.add(&h.slots[1+i].key)
 		}
 	}
-	for _, list := range all {
-		slices.SortFunc(list, func(a, b start) int { return cmp.Compare(a.at, b.at) })
+	h.census.add(a)
+}
+
+// size is the number of hosts, an estimate once there were too many to list.
+func (h *addresses) size() (n uint64, about bool) {
+	if h.census.registers == nil {
+		return uint64(max(len(h.slots), 1) - 1), false
 	}
-	return all
+	return h.census.size(), true
+}
+
+// servers is the roster of server endpoints.
+type servers struct{ roster[endpoint, server] }
+
+func (r *servers) at(e endpoint) number {
+	n, _ := r.roster.at(e, hashEndpoint(&e))
+	return n
+}
+
+func (r *servers) peek(e endpoint) number {
+	n, _ := r.roster.peek(e, hashEndpoint(&e))
+	return n
+}
+
+func hashEndpoint(e *endpoint) uint32 {
+	return uint32((hashAddr(&e.addr) + uint64(e.port)*0x9e3779b97f4a7c15) >> 32)
 }

@@ -1,6 +1,8 @@
 package classify
 
 import (
+	"math/bits"
+
 	"hangup/assembler"
 )
 
@@ -11,6 +13,7 @@ type Rule struct {
 	Doc    string // what it means, what proves it, RFC section, kernel function
 	Advice string // what to do about it in Go; "" if nothing is wrong
 	match  func(*view) (finding, bool)
+	needs  needs
 }
 
 // finding is what a rule that matches has to say.
@@ -38,67 +41,67 @@ func (d *doubts) add(a Alternative) {
 func Rules() []Rule { return rules }
 
 var rules = []Rule{
-	{Cause: StaleTuple, Name: "stale-tuple", match: staleTuple,
+	{Cause: StaleTuple, Name: "stale-tuple", match: staleTuple, needs: needsAnyRST,
 		Doc: docStaleTuple, Advice: adviseStaleTuple},
-	{Cause: ConnectionRefused, Name: "connection-refused", match: connectionRefused,
+	{Cause: ConnectionRefused, Name: "connection-refused", match: connectionRefused, needs: needsRST,
 		Doc: docConnectionRefused, Advice: adviseConnectionRefused},
-	{Cause: ICMPRejected, Name: "icmp-rejected", match: icmpRejected,
+	{Cause: ICMPRejected, Name: "icmp-rejected", match: icmpRejected, needs: needsICMP,
 		Doc: docICMPRejected, Advice: adviseICMPRejected},
-	{Cause: DialCancelled, Name: "dial-cancelled", match: dialCancelled,
+	{Cause: DialCancelled, Name: "dial-cancelled", match: dialCancelled, needs: needsAnyRST | needsUpgrade,
 		Doc: docDialCancelled, Advice: adviseDialCancelled},
-	{Cause: ConnectTimeout, Name: "connect-timeout", match: connectTimeout,
+	{Cause: ConnectTimeout, Name: "connect-timeout", match: connectTimeout, needs: needsUnserved,
 		Doc: docConnectTimeout, Advice: adviseConnectTimeout},
-	{Cause: OrderlyClose, Name: "mptcp-close", match: multipathClose,
+	{Cause: OrderlyClose, Name: "mptcp-close", match: multipathClose, needs: needsMPTCP,
 		Doc: docMultipathClose},
-	{Cause: AbortiveClose, Name: "mptcp-fastclose", match: fastClose,
+	{Cause: AbortiveClose, Name: "mptcp-fastclose", match: fastClose, needs: needsMPTCP,
 		Doc: docFastClose, Advice: adviseAbortiveClose},
-	{Cause: InjectedReset, Name: "injected-reset", match: injectedReset,
+	{Cause: InjectedReset, Name: "injected-reset", match: injectedReset, needs: needsRST,
 		Doc: docInjectedReset, Advice: adviseInjectedReset},
-	{Cause: ResetByOwnHost, Name: "reset-by-own-host", match: resetByOwnHost,
+	{Cause: ResetByOwnHost, Name: "reset-by-own-host", match: resetByOwnHost, needs: needsRST,
 		Doc: docOwnHost, Advice: adviseOwnHost},
-	{Cause: AcceptQueueOverflow, Name: "accept-queue-overflow-reset", match: overflowReset,
+	{Cause: AcceptQueueOverflow, Name: "accept-queue-overflow-reset", match: overflowReset, needs: needsRST | needsMute,
 		Doc: docOverflowReset, Advice: adviseOverflow},
-	{Cause: AcceptQueueOverflow, Name: "accept-queue-overflow", match: overflowSilent,
+	{Cause: AcceptQueueOverflow, Name: "accept-queue-overflow", match: overflowSilent, needs: needsMute,
 		Doc: docOverflowSilent, Advice: adviseOverflow},
-	{Cause: HandshakeIncomplete, Name: "handshake-incomplete", match: handshakeIncomplete,
+	{Cause: HandshakeIncomplete, Name: "handshake-incomplete", match: handshakeIncomplete, needs: needsUpgrade,
 		Doc: docHandshakeIncomplete, Advice: adviseHandshakeIncomplete},
-	{Cause: OrderlyClose, Name: "late-alert", match: lateAlert,
+	{Cause: OrderlyClose, Name: "late-alert", match: lateAlert, needs: needsRST,
 		Doc: docLateAlert},
-	{Cause: WriteAfterClose, Name: "write-after-close", match: writeAfterClose,
+	{Cause: WriteAfterClose, Name: "write-after-close", match: writeAfterClose, needs: needsRST,
 		Doc: docWriteAfterClose, Advice: adviseWriteAfterClose},
-	{Cause: FinWait2Expired, Name: "fin-wait2-expired", match: finWait2Expired,
+	{Cause: FinWait2Expired, Name: "fin-wait2-expired", match: finWait2Expired, needs: needsRST,
 		Doc: docFinWait2Expired, Advice: adviseFinWait2Expired},
-	{Cause: KeepaliveTimeout, Name: "keepalive-timeout", match: keepaliveTimeout,
+	{Cause: KeepaliveTimeout, Name: "keepalive-timeout", match: keepaliveTimeout, needs: needsSilence,
 		Doc: docKeepaliveTimeout, Advice: adviseKeepaliveTimeout},
-	{Cause: PMTUBlackhole, Name: "pmtu-blackhole", match: pmtuBlackhole,
+	{Cause: PMTUBlackhole, Name: "pmtu-blackhole", match: pmtuBlackhole, needs: needsSilence,
 		Doc: docPMTUBlackhole, Advice: advisePMTUBlackhole},
-	{Cause: RetransmissionTimeout, Name: "retransmission-timeout", match: retransmissionTimeout,
+	{Cause: RetransmissionTimeout, Name: "retransmission-timeout", match: retransmissionTimeout, needs: needsSilence,
 		Doc: docRetransmissionTimeout, Advice: adviseRetransmissionTimeout},
-	{Cause: FinTimeout, Name: "fin-timeout", match: finTimeout,
+	{Cause: FinTimeout, Name: "fin-timeout", match: finTimeout, needs: needsSilence,
 		Doc: docFinTimeout, Advice: adviseFinTimeout},
-	{Cause: PeerLostState, Name: "peer-lost-state", match: peerLostState,
+	{Cause: PeerLostState, Name: "peer-lost-state", match: peerLostState, needs: needsRST,
 		Doc: docPeerLostState, Advice: advisePeerLostState},
 	{Cause: ListenerClosed, Name: "listener-closed", match: byNeighbours,
 		Doc: docListenerClosed, Advice: adviseListenerClosed},
-	{Cause: CloseWithUnreadData, Name: "close-with-unread-data", match: closeWithUnreadData,
+	{Cause: CloseWithUnreadData, Name: "close-with-unread-data", match: closeWithUnreadData, needs: needsRST,
 		Doc: docUnreadData, Advice: adviseUnreadData},
-	{Cause: AbortiveClose, Name: "abortive-close", match: abortiveClose,
+	{Cause: AbortiveClose, Name: "abortive-close", match: abortiveClose, needs: needsRST,
 		Doc: docAbortiveClose, Advice: adviseAbortiveClose},
-	{Cause: HalfClose, Name: "half-close", match: halfClose,
+	{Cause: HalfClose, Name: "half-close", match: halfClose, needs: needsBothFINs,
 		Doc: docHalfClose},
-	{Cause: SimultaneousClose, Name: "simultaneous-close", match: simultaneousClose,
+	{Cause: SimultaneousClose, Name: "simultaneous-close", match: simultaneousClose, needs: needsBothFINs,
 		Doc: docSimultaneousClose},
-	{Cause: OrderlyClose, Name: "orderly-close", match: orderlyClose,
+	{Cause: OrderlyClose, Name: "orderly-close", match: orderlyClose, needs: needsBothFINs,
 		Doc: docOrderlyClose},
-	{Cause: OrderlyClose, Name: "unseen-fin", match: unseenFIN,
+	{Cause: OrderlyClose, Name: "unseen-fin", match: unseenFIN, needs: needsOneFIN,
 		Doc: docUnseenFIN},
-	{Cause: RetransmissionTimeout, Name: "retransmission-timeout-deaf", match: deafSender,
+	{Cause: RetransmissionTimeout, Name: "retransmission-timeout-deaf", match: deafSender, needs: needsDeafness,
 		Doc: docDeaf, Advice: adviseRetransmissionTimeout},
-	{Cause: PeerVanished, Name: "peer-vanished", match: peerVanished,
+	{Cause: PeerVanished, Name: "peer-vanished", match: peerVanished, needs: needsSilence,
 		Doc: docPeerVanished, Advice: advisePeerVanished},
-	{Cause: ZeroWindowStall, Name: "zero-window-stall", match: zeroWindowStall,
+	{Cause: ZeroWindowStall, Name: "zero-window-stall", match: zeroWindowStall, needs: needsShutWindow,
 		Doc: docZeroWindow, Advice: adviseZeroWindow},
-	{Cause: CloseWaitLeak, Name: "close-wait-leak", match: closeWaitLeak,
+	{Cause: CloseWaitLeak, Name: "close-wait-leak", match: closeWaitLeak, needs: needsOneFIN,
 		Doc: docCloseWaitLeak, Advice: adviseCloseWaitLeak},
 	{Cause: StillOpen, Name: "still-open", match: stillOpen,
 		Doc: docStillOpen},
@@ -124,7 +127,8 @@ func Judge(c *assembler.Conn, env Env) Verdict { return newView(c, env).judge() 
 func (v *view) judge() Verdict {
 	c := v.c
 	out := Verdict{Partial: c.Partial}
-	for i := range rules {
+	for rest := (uint64(1)<<len(rules) - 1) &^ hopeless(v.lacking()); rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
 		f, ok := rules[i].match(v)
 		if !ok {
 			continue
@@ -204,10 +208,12 @@ func (v *view) doubt(out *Verdict) {
 // firstEnd is the first packet that ended the connection or a half of it.
 func (v *view) firstEnd(out *Verdict) FirstEnd {
 	var f FirstEnd
-	if m := v.rejection(); m != nil && out.Cause == ICMPRejected {
-		return FirstEnd{Stamp: m.Last, Side: m.Side.Peer(), Flag: FlagICMP, Network: out.By == ByNetwork}
+	if out.Cause == ICMPRejected {
+		if m := v.rejection(); m != nil {
+			return FirstEnd{Stamp: m.Last, Side: m.Side.Peer(), Flag: FlagICMP, Network: out.By == ByNetwork}
+		}
 	}
-	if out.is("mptcp-close") {
+	if v.c.MPTCP && out.is("mptcp-close") {
 		return v.firstDataFIN()
 	}
 	if s, ok := v.firstFIN(); ok {

@@ -167,11 +167,11 @@ func closeWaitLeak(v *view) (finding, bool) {
 	if leaker.FIN.Seen() || !closer.FIN.Answered.Seen() {
 		return finding{}, false
 	}
-	if closer.AckedPastFIN > 0 && v.after(leaker.LastData.Time) < leakAge {
+	if closer.AckedPastFIN > 0 && !v.lasts(leaker.LastData.Time, leakAge) {
 		return finding{}, false // half-closed on purpose, and in use
 	}
 	f := finding{HalfOpen, BySide(s.Peer()), Likely, doubts{}}
-	if v.after(max(closer.FIN.Answered.Time, leaker.LastData.Time)) < leakAge {
+	if !v.lasts(max(closer.FIN.Answered.Time, leaker.LastData.Time), leakAge) {
 		f.confidence = Possible
 		f.alts = doubts{{HalfClose, WhyMayYetClose}, {OrderlyClose, WhyTooEarly}}
 	}

@@ -108,7 +108,7 @@ func handshakeIncomplete(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := finding{class: HalfOpen, by: ByUnknown, confidence: Likely}
-	if v.after(v.sv.SYNACK.Last.Time) < second {
+	if !v.lasts(v.sv.SYNACK.Last.Time, second) {
 		f.confidence = Possible
 		f.alts = doubts{{StillOpen, WhyTooEarly}}
 	}

@@ -208,7 +208,7 @@ func zeroWindowStall(v *view) (finding, bool) {
 	for _, s := range []assembler.Side{assembler.Client, assembler.Server} {
 		reader, writer := v.c.End(s), v.c.End(s.Peer())
 		z, p := &reader.ZeroWindow, &writer.WProb
-		if !z.Pending() || v.rst != nil || v.after(z.First.Time) < stallAge && writer.WinProbes < 2 {
+		if !z.Pending() || v.rst != nil || writer.WinProbes < 2 && !v.lasts(z.First.Time, stallAge) {
 			continue
 		}
 		f := finding{Open, BySide(s), Likely, doubts{}}

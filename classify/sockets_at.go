@@ -137,6 +137,3 @@ func waiting(kind string, tr *assembler.Tries, t int64) Timer {
 	}
 	return w
 }
-
-// Env is what the verdicts depended on.
-func (a *Analysis) Env() Env { return a.env }

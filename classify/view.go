@@ -14,7 +14,7 @@ type view struct {
 	rst *assembler.Reset // the RST that ended the connection, nil if none did
 
 	named bool // a rule has named the cause
-	hangs bool // something asked was answered by where the capture ends
+	hangs bool // something asked would be answered otherwise if the capture ended later
 }
 
 func newView(c *assembler.Conn, env Env) *view {
@@ -25,6 +25,9 @@ func newView(c *assembler.Conn, env Env) *view {
 
 // look makes v the view of c.
 func (v *view) look(c *assembler.Conn, env Env) {
+	if c.Until != 0 {
+		env.End, env.Truncated = c.Until, false // it was not watched any longer
+	}
 	*v = view{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
 }
 
@@ -111,9 +114,16 @@ func finished(c *assembler.Conn) bool {
 func (v *view) partial(p assembler.Partial) bool { return v.c.Partial&p != 0 }
 
 // after is the time (ns) that the capture goes on after t.
-func (v *view) after(t int64) int64 {
-	v.hangs = true
-	return v.env.End - t
+func (v *view) after(t int64) int64 { return v.env.End - t }
+
+// lasts reports whether the capture goes on for at least wait (ns) after t.
+// Once it has, no later end of the capture changes that.
+func (v *view) lasts(t, wait int64) bool {
+	if v.after(t) >= wait {
+		return true
+	}
+	v.hangs = v.c.Until == 0
+	return false
 }
 
 // sender and receiver of the decisive RST.
@@ -190,8 +200,10 @@ func settle(t *assembler.Tries) int64 {
 // gaveUp reports whether the capture goes on so long after the last try that
 // the sender must have stopped.
 func (v *view) gaveUp(t *assembler.Tries) bool {
-	left := v.after(t.Last.Time)
-	return !v.env.Truncated && left > settle(t)
+	if v.env.Truncated {
+		return false
+	}
+	return v.lasts(t.Last.Time, settle(t)+1)
 }
 
 // tried is what remained unanswered: of two sides' tries the one repeated.

@@ -29,6 +29,7 @@ const (
 	WhyOneSign
 	WhyMaybeAccepted
 	WhyQueueFull
+	WhyQueueDied
 	WhySizeOnly
 	WhyDeaf
 	WhyOddAbort
@@ -60,6 +61,7 @@ var whyTexts = [numWhys]string{
 	WhyOneSign:          "one odd header field is a sign and no proof: a proxy, another route or an unusual system may have caused it",
 	WhyMaybeAccepted:    "it may have been accepted already, and then its own Close sent the same packet",
 	WhyQueueFull:        "the same listener's accept queue was full at that time, and a full queue drops SYNs as well",
+	WhyQueueDied:        "connections waited in the same listener's accept queue at that time, until it was closed: had the queue been full, it would have dropped SYNs as well",
 	WhySizeOnly:         "the size may be a coincidence: a path that loses everything for a while looks similar",
 	WhyDeaf:             "everything it sent had arrived; that it gave up is concluded from its silence",
 	WhyOddAbort:         "an unusual system, or a tool that writes its own packets, may abort like that",

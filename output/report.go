@@ -32,11 +32,8 @@ type Report struct {
 	Conns   Connections
 	// Findings are what the connections together say, the most harmful first.
 	Findings   []classify.Finding
-	OrphanICMP uint64 // ICMP errors about connections that the capture does not show
-	// Withheld: findings were asked for, but there are too many connections
-	// to keep them all, and findings from a part of them could not be trusted.
-	Withheld bool
-	Env      classify.Env // what the verdicts depended on
+	OrphanICMP uint64       // ICMP errors about connections that the capture does not show
+	Env        classify.Env // what the verdicts depended on
 	// Filter describes the selection in the user's words, "" if everything
 	// was selected; Total is then the number of connections before it.
 	Filter string

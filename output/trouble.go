@@ -40,9 +40,6 @@ func (t *text) trouble() {
 	if n := t.r.OrphanICMP; n > 0 {
 		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s quoted connections of which the capture shows nothing.", plural(n, "ICMP error")))
 	}
-	if t.r.Withheld {
-		t.prose(paint(t.yellow, "! "), "There are too many connections to look for findings within bounded memory; --format json keeps them all and has the findings, --since and --until narrow the capture down.")
-	}
 	if n := t.digest.Late; n > 0 {
 		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s began before the capture: who is client is a guess there, and early facts are missing.", plural(n, "connection")))
 	}

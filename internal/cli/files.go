@@ -67,13 +67,9 @@ func (c *command) report(names []string) (alarm bool, err error) {
 	return c.alarm.Rings(r), errors.Join(trouble, err, finish(err == nil))
 }
 
-// A report that shows examples keeps this many connections at the most:
-// findings rest on all of them, about 1 kB each; without findings a few
-// thousand do, and of more only the examples are kept.
-const (
-	wholeFindings = 1 << 18
-	whole         = 1 << 12
-)
+// whole is how many connections a report that shows examples keeps at the
+// most; of more only the examples are.
+const whole = 1 << 12
 
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
@@ -93,13 +89,11 @@ func (c *command) analyse(names []string, ladders *output.Ladders) (*output.Repo
 	}
 	defer src.Close()
 	a := new(classify.Analysis)
-	if c.show == output.FormatText && !c.all && c.filter.Empty() && !c.filter.Sockets() && !c.alarm.NeedsFindings() {
-		a.Whole = wholeFindings
-		if c.plain {
-			a.Whole = whole
-		}
+	a.NoFindings = c.plain && !c.alarm.NeedsFindings()
+	if c.show == output.FormatText && !c.all && c.filter.Empty() && !c.filter.Sockets() {
+		a.Whole = whole
 	}
-	cfg := assembler.Config{Done: a.Add}
+	cfg := assembler.Config{Done: a.Add, Lone: a.AddLone}
 	if ladders != nil {
 		cfg.Trace = ladders.Trace
 	}
@@ -121,7 +115,7 @@ func (c *command) analyse(names []string, ladders *output.Ladders) (*output.Repo
 	t.Finish()
 	a.Finish(env)
 	return &output.Report{Inputs: inputs, Packets: packets, Conns: a, Env: env,
-		OrphanICMP: t.OrphanICMP(), Withheld: a.Bounded() && !c.plain}, errors.Join(trouble...)
+		OrphanICMP: t.OrphanICMP()}, errors.Join(trouble...)
 }
 
 var errInterrupted = errors.New("interrupted: what was read until then is reported")
