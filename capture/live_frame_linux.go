@@ -38,6 +38,9 @@ func (f *feed) appendFrame(b []byte, h *unix.Tpacket3Hdr, from *unix.RawSockaddr
 			protocol := binary.BigEndian.Uint16(b[at:])
 			binary.BigEndian.PutUint16(b[at:], tagType(h))
 			b = binary.BigEndian.AppendUint16(b, uint16(h.Hv1.Vlan_tci))
+			if innerTag(protocol, data) {
+				protocol = etherTypeVLAN
+			}
 			b = binary.BigEndian.AppendUint16(b, protocol)
 			wire += 4
 		}
@@ -49,6 +52,22 @@ func (f *feed) appendFrame(b []byte, h *unix.Tpacket3Hdr, from *unix.RawSockaddr
 		wire += 4
 	}
 	return append(b, data...), wire
+}
+
+// innerTag reports whether a packet that had a tag begins with the rest of
+// another one, although the protocol is that of what comes behind: so say
+// kernels since 6.12 (vlan_get_protocol_dgram). Where the tag looks like the
+// first byte of IP, it is taken for that.
+func innerTag(protocol uint16, data []byte) bool {
+	version := byte(4)
+	switch protocol {
+	case etherTypeIPv4:
+	case etherTypeIPv6:
+		version = 6
+	default:
+		return false
+	}
+	return len(data) > 4 && data[0]>>4 != version && data[4]>>4 == version && binary.BigEndian.Uint16(data[2:]) == protocol
 }
 
 // tagType is the EtherType of a VLAN tag; kernels before 3.14 do not tell.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -130,6 +131,18 @@ func (l *Live) begin(f *feed, cfg LiveConfig) error {
 func (l *Live) program(f *feed, cfg LiveConfig) []unix.SockFilter {
 	body := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: l.snaplen}}
 	return append(notLooped(), body...)
+}
+
+// cut lets a program keep no more of a packet than the snaplen.
+func cut(code []bpf.RawInstruction, snaplen uint32) []unix.SockFilter {
+	var program []unix.SockFilter
+	for _, in := range code {
+		if in.Op == unix.BPF_RET|unix.BPF_K {
+			in.K = min(in.K, snaplen)
+		}
+		program = append(program, unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K})
+	}
+	return program
 }
 
 // notLooped begins a program: it refuses what looped reports, so that the

@@ -74,15 +74,20 @@ func (r *ring) header(n int) *blockHeader {
 
 func (r *ring) blocks() int { return len(r.left) }
 
+// full reports whether all blocks are taken, so that the kernel drops packets.
+// Blocks are given back in the order in which they become free, which need
+// not be that of the ring.
+func (r *ring) full() bool { return r.left[r.next] > 0 }
+
 // ready reports whether the kernel has handed over another block.
 func (r *ring) ready() bool {
-	return r.held < r.blocks() && atomic.LoadUint32(&r.header(r.next).status)&unix.TP_STATUS_USER != 0
+	return !r.full() && atomic.LoadUint32(&r.header(r.next).status)&unix.TP_STATUS_USER != 0
 }
 
 // empty reports whether the block that the kernel is filling has no packet.
 func (r *ring) empty() bool {
 	h := r.header(r.next)
-	return r.held < r.blocks() && atomic.LoadUint32(&h.status)&unix.TP_STATUS_USER == 0 &&
+	return !r.full() && atomic.LoadUint32(&h.status)&unix.TP_STATUS_USER == 0 &&
 		atomic.LoadUint32(&h.packets) == 0
 }
 
@@ -143,7 +148,7 @@ func (r *ring) release(n int) {
 // horizon is a time before which nothing will come that is not pending. Now
 // is the wall clock, read before the call.
 func (r *ring) horizon(now int64) int64 {
-	if r.held == r.blocks() || r.empty() {
+	if r.full() || r.empty() {
 		return now - settling
 	}
 	// While the kernel opens a block, the two halves of its time may not

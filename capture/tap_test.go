@@ -123,4 +123,3 @@ func TestTapSeesFragmentsReordered(t *testing.T) {
 		t.Errorf("frames % x", frames)
 	}
 }
-
