@@ -60,9 +60,9 @@ func NewCapture(cfg CaptureConfig) (*Capture, error) {
 	c := &Capture{cfg: cfg}
 	switch {
 	case cfg.Files > 0 && cfg.MaxBytes <= 0:
-		return nil, errors.New("a number of files needs the size at which the next one is begun")
+		return nil, errors.New("-w: a number of files needs the size at which the next one is begun")
 	case cfg.Name == "-" && cfg.MaxBytes > 0:
-		return nil, errors.New("-: standard output is not cut into files; name a file")
+		return nil, errors.New("-w -: standard output is not cut into files; name a file")
 	}
 	return c, c.begin()
 }
@@ -74,7 +74,7 @@ func (c *Capture) begin() error {
 		name := c.fileName(c.begun)
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // captures hold secrets
 		if err != nil {
-			return fmt.Errorf("%s: cannot be written: %w; name a file in a directory that is yours", name, plain(err))
+			return fmt.Errorf("-w %s: cannot be written: %w; name a file in a directory that is yours", name, plain(err))
 		}
 		c.file, w = f, f
 	}
@@ -227,13 +227,10 @@ func (c *Capture) Close(stats func(iface uint16) capture.PcapngStatistics) error
 	if c.err == nil && c.ng != nil && stats != nil {
 		c.err = c.named(c.ng.Finish(stats))
 	}
-	if c.err != nil {
-		if c.file != nil {
-			c.err = errors.Join(c.err, c.file.Close())
-		}
-		return c.err
+	err := c.end() // what was recorded before the trouble is good
+	if c.err == nil {
+		c.err = err
 	}
-	c.err = c.end()
 	return c.err
 }
 

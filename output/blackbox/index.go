@@ -10,17 +10,26 @@ import (
 // connection after the other; each that began with a SYN is a life.
 type entry struct {
 	hash  uint64 // 0: free
+	last  int64  // time of the newest packet, ns
 	late  uint64 // position of the newest record, see Recorder
 	early uint64 // ... of the chain of first packets
 	count uint32 // records ever made
 	birth uint32 // count when the current life began
 	isn   uint32 // of the SYN that began it
 	life  uint16 // number of the current life
-	_     uint16
+	sides uint8  // which ends have spoken, see header.side
+	_     uint8
 }
 
+// newest is the position of the newest record of either chain.
+func (e *entry) newest() uint64 { return max(e.late, e.early) }
+
+// answered reports whether both ends have spoken: a scan's targets have not.
+func (e *entry) answered() bool { return e.sides == 3 }
+
 // index finds entries by hash. It has a fixed size: in a bucket that is full
-// the tuple silent for longest makes room.
+// a tuple whose packets are gone makes room, else one that got no answer, else
+// the one silent for longest.
 type index struct {
 	buckets []bucket
 	shift   uint8
@@ -54,20 +63,32 @@ func (x *index) find(hash uint64) *entry {
 // take is the entry with that hash, an empty one if it is new.
 func (x *index) take(hash uint64, tail uint64) *entry {
 	b := &x.buckets[hash>>x.shift]
-	oldest := &b[0]
-	for i := range b {
-		if b[i].hash == hash {
-			return &b[i]
-		}
-		if max(b[i].late, b[i].early) < max(oldest.late, oldest.early) {
-			oldest = &b[i]
+	if e := x.find(hash); e != nil {
+		return e
+	}
+	worst := &b[0]
+	for i := 1; i < ways; i++ {
+		if b[i].worth(tail) < worst.worth(tail) {
+			worst = &b[i]
 		}
 	}
-	if oldest.hash != 0 && max(oldest.late, oldest.early) >= tail {
+	if worst.newest() >= tail {
 		x.pushed++
 	}
-	*oldest = entry{hash: hash}
-	return oldest
+	*worst = entry{hash: hash}
+	return worst
+}
+
+// worth ranks the entries of a bucket: positions do not reach the upper bits.
+func (e *entry) worth(tail uint64) uint64 {
+	newest := e.newest()
+	switch {
+	case newest < tail:
+		return 0
+	case e.answered():
+		return newest | 1<<63
+	}
+	return newest
 }
 
 // end hashes one end of a connection, seeded, so that nobody can prepare

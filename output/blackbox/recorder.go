@@ -12,13 +12,15 @@ import (
 // The ring alone would keep only the last packets of all: one download would
 // push out the connections that have been silent for minutes, and those are
 // the ones that time out. So when the turn comes to overwrite a packet that
-// is among the last few of its connection, or among the first, which carry
-// what the handshake agreed upon, it is moved to the front again. How many
-// are the last few is found out while running: 32 where there is room, down
-// to one where there are so many connections that moving their packets takes
-// more than three eighths of what is written; half of it is never exceeded.
-// A connection forgotten ([Recorder.Forget]), or silent for longer than any
-// keep-alive of Linux's default takes, has no last packets.
+// is among the last of its connection, or among the first, which carry what
+// the handshake agreed upon, it is moved to the front again. That costs
+// credit, to which whatever is recorded adds half of its size: while there is
+// plenty, the last 32 and the first 4 packets are moved, less the scarcer it
+// is, and in the end just the very last one.
+//
+// A connection forgotten ([Recorder.Forget]), or silent for three hours, which
+// is longer than Linux's keep-alive takes, has no last packets; neither has
+// one silent for three minutes of which only one end has ever spoken.
 //
 // All methods may be called from any goroutine.
 type Recorder struct {
@@ -28,11 +30,7 @@ type Recorder struct {
 	snaplen int
 	now     int64 // latest packet time
 
-	depth   uint32 // how many last packets of a connection are moved
-	carried uint64 // bytes moved since the ring's head was at segment
-	segment uint64
-	frames  uint64
-	cut     uint64
+	credit uint64 // bytes that may be moved, up to half of the ring
 }
 
 const (
@@ -40,13 +38,14 @@ const (
 	leastRing      = 1 << 20
 	defaultSnaplen = 2048
 
-	mostDepth = 32
-	// segments of the ring, after each of which the depth is reconsidered.
-	segments = 32
+	mostLast  = 32
+	mostFirst = 4
 	// carriesPerPacket bounds what one packet may cost.
-	carriesPerPacket = 32
-	// maxSilence is beyond 7200 s and nine probes of 75 s (tcp(7)).
-	maxSilence = 3 * 3600e9
+	carriesPerPacket = 256
+	// maxSilence is beyond 7200 s and nine probes of 75 s (tcp(7)), and
+	// maxUnanswered beyond the 127 s that six retries of a SYN take.
+	maxSilence    = 3 * 3600e9
+	maxUnanswered = 3 * 60e9
 )
 
 // NewRecorder makes one that takes size bytes, at least 1 MiB and 64 MiB if
@@ -62,9 +61,9 @@ func NewRecorder(size, snaplen int) *Recorder {
 	}
 	r := &Recorder{
 		ring: newRing(size), index: newIndex(size / 256),
-		snaplen: min(snaplen, size/16), depth: mostDepth,
+		snaplen: min(snaplen, size/16),
 	}
-	r.segment = r.ring.head
+	r.credit = r.mostCredit()
 	return r
 }
 
@@ -90,9 +89,7 @@ func (r *Recorder) Record(f *capture.Frame, p *capture.Packet) {
 	}
 	if len(data) < len(f.Data) {
 		h.bits |= bitCut
-		r.cut++
 	}
-	r.frames++
 	r.now = max(r.now, f.Time)
 	r.room(uint64(h.size))
 	r.chain(&h, p, data)
@@ -107,8 +104,10 @@ func (r *Recorder) chain(h *header, p *capture.Packet, data []byte) {
 	}
 	h.ord, h.life = e.count, e.life
 	e.count++
+	e.last = max(e.last, h.time)
+	e.sides |= h.side()
 	newest := &e.late
-	if h.ord-e.birth < r.early() {
+	if h.ord-e.birth < mostFirst {
 		h.bits |= bitEarly
 		newest = &e.early
 	}
@@ -120,12 +119,9 @@ func (r *Recorder) chain(h *header, p *capture.Packet, data []byte) {
 	*newest = pos
 }
 
-// early is how many first packets of a connection are moved: SYN, SYN-ACK,
-// ACK and the first data, or less of that.
-func (r *Recorder) early() uint32 { return min(4, r.depth/4) }
-
 // room makes room for n bytes.
 func (r *Recorder) room(n uint64) {
+	r.credit = min(r.credit+n/2, r.mostCredit())
 	for carries := 0; r.ring.full(n); {
 		if carries < carriesPerPacket && r.carry() {
 			carries++
@@ -133,31 +129,22 @@ func (r *Recorder) room(n uint64) {
 		}
 		r.ring.drop()
 	}
-	if r.ring.head-r.segment >= r.ring.size/segments {
-		r.adapt()
-	}
 }
 
-// adapt chooses the depth for the next segment by what the last one took.
-func (r *Recorder) adapt() {
-	switch written := r.ring.head - r.segment; {
-	case r.carried > written*3/8:
-		r.depth = max(1, r.depth*3/4)
-	case r.carried < written/4:
-		r.depth = min(mostDepth, r.depth+1)
-	}
-	r.carried, r.segment = 0, r.ring.head
-}
+func (r *Recorder) mostCredit() uint64 { return r.ring.size / 2 }
+
+// lasts is how many last packets of a connection are worth moving now.
+func (r *Recorder) lasts() uint32 { return 1 + uint32((mostLast-1)*r.credit/r.mostCredit()) }
 
 // carry moves the oldest record to the front if it deserves it.
 func (r *Recorder) carry() bool {
 	old := r.ring.tail
 	h := r.ring.at(old)
-	if r.carried >= r.ring.size/segments/2 || h.time < r.now-maxSilence {
+	if r.credit < uint64(h.size) {
 		return false
 	}
 	e := r.index.find(h.hash)
-	if e == nil || !r.deserves(e, h) {
+	if e == nil || !r.deserves(e, h) || r.isOver(e) {
 		return false
 	}
 	newest := &e.late
@@ -167,7 +154,7 @@ func (r *Recorder) carry() bool {
 	if *newest != old && !r.ring.holds(h.next) {
 		return false // nothing leads to it any more
 	}
-	r.carried += uint64(h.size)
+	r.credit -= uint64(h.size)
 	pos := r.ring.carry()
 	h = r.ring.at(pos)
 	if *newest == old {
@@ -175,17 +162,29 @@ func (r *Recorder) carry() bool {
 	} else {
 		r.ring.at(h.next).prev = pos
 	}
-	if h.prev != 0 && r.ring.holds(h.prev) {
+	if r.ring.holds(h.prev) {
 		r.ring.at(h.prev).next = pos
 	}
 	return true
 }
 
 // deserves reports whether a record is one of its connection's first or last.
+// SYNs that nobody answered come after all others: a scan has millions.
 func (r *Recorder) deserves(e *entry, h *header) bool {
+	if !e.answered() && r.credit < r.mostCredit()/2 {
+		return false
+	}
 	if h.bits&bitEarly == 0 {
-		return e.count-h.ord <= r.depth
+		return e.count-h.ord <= r.lasts()
 	}
 	// The life before may not have been judged yet.
-	return h.life == e.life && h.ord-e.birth < r.early() || h.life+1 == e.life && r.early() > 0
+	return h.life == e.life && h.ord-e.birth < r.lasts()*mostFirst/mostLast+1 || h.life+1 == e.life && r.credit > r.mostCredit()/2
+}
+
+// isOver reports whether nothing is to be expected of a tuple any more.
+func (r *Recorder) isOver(e *entry) bool {
+	if e.answered() {
+		return e.last < r.now-maxSilence
+	}
+	return e.last < r.now-maxUnanswered
 }

@@ -32,6 +32,14 @@ type header struct {
 	_       byte
 }
 
+// side is a bit for the end that sent the packet.
+func (h *header) side() uint8 {
+	if h.bits&bitLow != 0 {
+		return 1
+	}
+	return 2
+}
+
 const (
 	headerSize = uint64(unsafe.Sizeof(header{}))
 	align      = 8

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,6 +70,28 @@ type Stats struct {
 	Failed  uint64 // not saved, since no file could be written: see Err
 	Deleted uint64 // older files deleted to keep to the caps
 	Err     error  // the latest trouble with the directory, nil if none
+}
+
+// String tells it in a line, "" if there is nothing to tell.
+func (s Stats) String() string {
+	var list []string
+	for _, x := range []struct {
+		n    uint64
+		what string
+	}{
+		{s.Saved, "saved"}, {s.Alike, "not saved, because enough that ended alike were"},
+		{s.Busy, "not saved, because the disk did not keep up"},
+		{s.Gone, "not saved, because the ring no longer had their packets"},
+		{s.Failed, "not saved, because no file could be written"},
+	} {
+		if x.n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", x.n, x.what))
+		}
+	}
+	if s.Deleted > 0 {
+		list = append(list, fmt.Sprintf("%d older files deleted to keep to the caps", s.Deleted))
+	}
+	return strings.Join(list, "; ")
 }
 
 // Why Save does not save a connection.
