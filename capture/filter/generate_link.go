@@ -126,7 +126,7 @@ func (g *generator) snap(head, tail uint32) *code {
 func (g *generator) etherFrame(v uint32) *code {
 	llc := not(leaf(g.loadType(), jumpJGT, largestLength))
 	switch v {
-	case sapISO, sapNetBEUI:
+	case sapISO, sapIP, sapNetBEUI:
 		return and(llc, equal(g.loadAt(g.body, sizeH), v<<8|v))
 	case sapIPX:
 		within := anyOf(g.snap(snapEther, etherIPX),
@@ -153,7 +153,7 @@ const (
 func (g *generator) cookedFrame(v uint32) *code {
 	llc := equal(g.loadType(), cookedLLC)
 	switch v {
-	case sapISO, sapNetBEUI:
+	case sapISO, sapIP, sapNetBEUI:
 		return and(llc, equal(g.loadAt(g.body, sizeH), v<<8|v))
 	case sapIPX:
 		within := or(equal(g.loadAt(g.body, sizeB), sapIPX), g.snap(snapEther, etherIPX))

@@ -160,21 +160,42 @@ func (p *Program) Match(data []byte, wireLen int) bool {
 		in := &code[pc]
 		k := in.k
 		switch in.op {
-		case stepLoadW, stepLoadWEqual:
+		case stepLoadW:
 			if uint64(k)+4 > n {
 				return false
 			}
 			a = binary.BigEndian.Uint32(data[k:])
-		case stepLoadH, stepLoadHEqual:
+		case stepLoadH:
 			if uint64(k)+2 > n {
 				return false
 			}
 			a = uint32(binary.BigEndian.Uint16(data[k:]))
-		case stepLoadB, stepLoadBEqual:
+		case stepLoadB:
 			if uint64(k) >= n {
 				return false
 			}
 			a = uint32(data[k])
+		case stepLoadWEqual:
+			if uint64(k)+4 > n {
+				return false
+			}
+			a = binary.BigEndian.Uint32(data[k:])
+			pc++
+			pc += branch(a == code[pc].k, &code[pc])
+		case stepLoadHEqual:
+			if uint64(k)+2 > n {
+				return false
+			}
+			a = uint32(binary.BigEndian.Uint16(data[k:]))
+			pc++
+			pc += branch(a == code[pc].k, &code[pc])
+		case stepLoadBEqual:
+			if uint64(k) >= n {
+				return false
+			}
+			a = uint32(data[k])
+			pc++
+			pc += branch(a == code[pc].k, &code[pc])
 		case stepIndexW, stepIndexH, stepIndexB:
 			var ok bool
 			if a, ok = indexed(data, in.op, x, k); !ok {

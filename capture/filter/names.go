@@ -98,7 +98,7 @@ func otherUsualPort(word string) (port uint32, tcp, udp bool) {
 	case "redis":
 		return 6379, true, false
 	case "http-alt":
-		return 8080, true, true
+		return 8080, true, false
 	}
 	return 0, false, false
 }
@@ -227,6 +227,7 @@ const (
 	etherVLANOuter = 0x88a8
 	etherVLANOld   = 0x9100
 
+	sapIP      = 0x06
 	sapSTP     = 0x42
 	sapIPX     = 0xe0
 	sapNetBEUI = 0xf0

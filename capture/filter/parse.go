@@ -217,9 +217,7 @@ func (p *parser) group(inherited qualifier) (value, error) {
 		}
 		return p.comparison(v)
 	}
-	if !v.bare {
-		v.q = qualifier{protocol: noProtocol}
-	}
+	v.q = inherited // as in tcpdump, what stands in parentheses leaves nothing behind
 	return v, nil
 }
 

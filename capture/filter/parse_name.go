@@ -43,6 +43,8 @@ func (p *parser) service(t token, n *node) (*node, error) {
 		return nil, p.fail(t.pos, t.text+" is a service of UDP", "write udp port "+t.text+", or the number")
 	case n.q.protocol == protoUDP && !udp:
 		return nil, p.fail(t.pos, t.text+" is a service of TCP", "write tcp port "+t.text+", or the number")
+	case n.q.protocol == protoSCTP && tcp != udp:
+		return nil, p.fail(t.pos, t.text+" is no service of SCTP", "write the number")
 	case n.q.protocol != anyProtocol || tcp && udp:
 	case tcp:
 		n.transport = protoTCP

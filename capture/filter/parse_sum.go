@@ -6,7 +6,8 @@ package filter
 // tcpdump, this does too.
 const (
 	looseOperator = iota
-	maskOperator  // & |
+	orOperator    // |
+	andOperator   // &
 	shiftOperator // << >>
 	plusOperator  // + -
 	timesOperator // * /
@@ -16,8 +17,10 @@ const (
 
 func rank(t token) int {
 	switch {
-	case t.is("&", "|"):
-		return maskOperator
+	case t.is("|"):
+		return orOperator
+	case t.is("&"):
+		return andOperator
 	case t.is("<<", ">>"):
 		return shiftOperator
 	case t.is("+", "-"):
@@ -141,7 +144,7 @@ func (p *parser) load(word token) (*sum, error) {
 
 func indexable(p protocol) bool {
 	switch p {
-	case protoAH, protoESP, protoISO, protoSTP, protoIPX, protoNetBEUI:
+	case protoAH, protoESP, protoAARP, protoISO, protoSTP, protoIPX, protoNetBEUI:
 		return false
 	}
 	return true
