@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"hangup/assembler"
 	"hangup/capture"
@@ -41,6 +42,7 @@ type Finding struct {
 	Advice       string     // what to do, in Go where Go can do something
 	Alternatives []string   // other readings that the packets leave open
 	harm         float64    // rank within a severity: about how many connections suffered
+	provers      []uint64   // the connection that each line of Evidence is about
 }
 
 // Number is one measure of a finding.
@@ -64,20 +66,39 @@ func (p Place) String() string {
 	return netip.AddrPortFrom(p.Host, p.Port).String()
 }
 
-// collector gathers what one family of findings needs, in bounded memory.
+// collector gathers what one family of findings needs, in bounded memory. It
+// is told of each connection once, in any order, and the order changes
+// nothing, or, where more came than it has room for, only what was too little
+// to be kept.
 type collector interface {
-	// add takes one connection, in the order of IDs. Nothing of it is kept.
-	add(x *subject)
+	add(x *subject) // keeps nothing of x
+	// finish tells what was found so far; it changes nothing.
 	finish(s *scene) []Finding
+	// clone is an independent copy, which looks into another ledger.
+	clone(l *ledger) collector
 }
 
 // subject is one connection as collectors see it.
 type subject struct {
-	c     *assembler.Conn
-	v     *Verdict
-	w     *view
-	env   Env
-	lives [2]lives // by side
+	c   *assembler.Conn
+	v   *Verdict
+	w   *view
+	env Env
+
+	pair                             relation
+	clientHash, serverHash, pairHash uint64
+
+	derived [2]bool
+	lives   [2]lives // by side
+}
+
+// life are the states of one side's socket.
+func (x *subject) life(s assembler.Side) *lives {
+	if !x.derived[s] {
+		x.derived[s] = true
+		x.lives[s].derive(x.w, s)
+	}
+	return &x.lives[s]
 }
 
 // scene is what collectors need to know of the rest when they finish.
@@ -87,38 +108,59 @@ type scene struct {
 	conns    uint64
 	packets  uint64
 	first    int64 // ns: of the first connection's first packet
+	ledger   *ledger
 	scans    *scans
-	eyeballs *eyeballs
+	eyeballs eyeballs
 }
 
 // length is how long (ns) the capture lasts.
 func (s *scene) length() int64 { return max(s.env.End-s.first, 1) }
 
-// Findings gathers connections one at a time; its memory does not grow with
-// their number. The zero value is not ready: see NewFindings.
+// Findings gathers connections one at a time, in any order; its memory does
+// not grow with their number. The zero value is not ready: see NewFindings.
+//
+// Live capture asks while connections still come: then a Clone takes the
+// connections still open, and is asked.
 type Findings struct {
 	scene      scene
+	dials      dialLog
 	collectors []collector
 	view       view    // of the connection being added, and
 	subject    subject // what collectors see of it: kept to spare the allocator
 }
 
-// NewFindings returns an empty collection. End must be set in env: whoever
-// streams connections gives the latest time known when each is added.
+// NewFindings returns an empty collection.
 func NewFindings(env Env) *Findings {
-	scans, eyes := newScans(), newEyeballs()
+	l := newLedger()
+	scans := newScans(l)
 	return &Findings{
-		scene: scene{env: env, scans: scans, eyeballs: eyes},
+		scene: scene{env: env, scans: scans, ledger: l},
 		collectors: []collector{
-			scans, newCaptureTrust(), newLeaks(), newPorts(), newReuse(), newReconnects(), newStorms(), newIdleCuts(),
-			newSilences(), newHeartbeats(), newDeadlines(), newRaces(), newLosses(), newForgeries(), newRefusals(),
-			newOverflows(), newUnanswered(), newRejections(), eyes, newBursts(), newPaths(), newStalls(),
+			newCaptureTrust(l), newLeaks(l), &ports{l}, newReuse(), newReconnects(l), newIdleCuts(),
+			newSilences(), newHeartbeats(), newDeadlines(), newRaces(), newLosses(), newForgeries(), newRefusals(l),
+			newOverflows(l), newUnanswered(l), newRejections(), newBursts(), newPaths(l), newStalls(),
 		},
 	}
 }
 
-// Add takes one connection with its refined verdict. Connections must come
-// in the order of their IDs, each once. Nothing of c or v is kept.
+// At tells what is known by now: End may move on while connections come, and
+// is the latest time known whenever one is added. Connections that are still
+// open come when it is final, or go to a Clone.
+func (f *Findings) At(env Env) { f.scene.env = env }
+
+// Clone returns an independent copy.
+func (f *Findings) Clone() *Findings {
+	c := &Findings{scene: f.scene, dials: f.dials.clone()}
+	l := f.scene.ledger.clone()
+	c.scene.ledger, c.scene.scans = l, f.scene.scans.clone(l)
+	for _, k := range f.collectors {
+		c.collectors = append(c.collectors, k.clone(l))
+	}
+	return c
+}
+
+// Add takes one connection with its refined verdict, each once, in any
+// order. Nothing of c or v is kept.
 func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	s := &f.scene
 	s.conns++
@@ -129,28 +171,45 @@ func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return // the same connection behind a NAT or in its tunnel: counted once
 	}
-	f.view = view{c: c, env: s.env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
-	x := &f.subject
-	x.c, x.v, x.w, x.env = c, v, &f.view, s.env
-	for side := range x.lives {
-		x.lives[side].derive(x.w, assembler.Side(side))
+	x := f.look(c, v)
+	s.ledger.add(x)
+	if x.w.cl.SYN.Seen() {
+		s.scans.add(x)
+		f.dials.note(x)
 	}
 	for _, k := range f.collectors {
 		k.add(x)
 	}
 }
 
-// Finish ranks what was found, the most harmful first. The inputs tell what
-// the capture itself lacks; without them only the packets do.
+func (f *Findings) look(c *assembler.Conn, v *Verdict) *subject {
+	env := f.scene.env
+	f.view = view{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
+	x := &f.subject
+	x.c, x.v, x.w, x.env = c, v, &f.view, env
+	x.pair = relationOf(c)
+	x.clientHash, x.serverHash = hashOf(&x.pair.client), x.pair.server.hash()
+	x.pairHash = relationHash(x.clientHash, x.serverHash)
+	x.derived = [2]bool{}
+	return x
+}
+
+// Finish ranks what was found so far, the most harmful first. The inputs tell
+// what the capture itself lacks; without them only the packets do. It may be
+// called again after more connections.
 func (f *Findings) Finish(inputs ...capture.Input) []Finding {
-	f.scene.inputs = inputs
-	var list []Finding
+	s := f.scene
+	s.inputs = inputs
+	var waves storms
+	waves, s.eyeballs = f.dials.judge()
+	list := slices.Concat(s.scans.finish(&s), waves.findings(&s), s.eyeballs.findings(&s))
 	for _, k := range f.collectors {
-		list = append(list, k.finish(&f.scene)...)
+		list = append(list, k.finish(&s)...)
 	}
-	slices.SortStableFunc(list, func(a, b Finding) int {
+	slices.SortFunc(list, func(a, b Finding) int {
 		trust := func(f *Finding) int { return -b2i(f.Kind == KindUntrusted && f.Severity >= Warning) }
-		return cmp.Or(cmp.Compare(trust(&a), trust(&b)), cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.harm, a.harm))
+		return cmp.Or(cmp.Compare(trust(&a), trust(&b)), cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.harm, a.harm),
+			cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Title, b.Title))
 	})
 	return list
 }
@@ -169,6 +228,7 @@ const maxExamples = 5
 // It holds no pointer, since there are five for each group.
 type example struct {
 	id     uint64
+	at     int64 // what it is chosen by: the earliest are shown
 	points [3]point
 }
 
@@ -179,42 +239,99 @@ type point struct {
 	n    int64
 }
 
+func (e *example) before(o *example) bool {
+	return e.at < o.at || e.at == o.at && e.id < o.id
+}
+
 // group is what every kind of finding keeps of the connections it is about.
+// It does not depend on the order in which they come.
 type group struct {
 	n           uint64
 	first, last int64
 	clients     crowd
-	examples    [maxExamples]example
+	examples    [maxExamples]example // the earliest
+	kept        uint8
 }
 
-// note counts a connection and keeps it as an example if there is room.
+// note counts a connection, and keeps it as an example if it is among the earliest.
 func (g *group) note(c *assembler.Conn, at int64, points ...point) {
-	if g.n < maxExamples {
-		e := &g.examples[g.n]
-		e.id = c.ID
-		copy(e.points[:], points)
-	}
-	g.n++
+	g.count(at)
 	g.clients.add(c.End(assembler.Client).Addr)
+	e := example{id: c.ID, at: at}
+	if g.keeps(&e) {
+		copy(e.points[:], points)
+		g.keep(&e)
+	}
+}
+
+// count counts a connection that is no example.
+func (g *group) count(at int64) {
+	g.n++
 	if g.first == 0 || at < g.first {
 		g.first = at
 	}
 	g.last = max(g.last, at)
 }
 
+func (g *group) keeps(e *example) bool {
+	return g.kept < maxExamples || e.before(&g.examples[maxExamples-1])
+}
+
+func (g *group) keep(e *example) {
+	if g.kept < maxExamples {
+		g.kept++
+	}
+	i := int(g.kept) - 1
+	for ; i > 0 && e.before(&g.examples[i-1]); i-- {
+		g.examples[i] = g.examples[i-1]
+	}
+	g.examples[i] = *e
+}
+
 // finding begins a finding about the group: who, when, examples, evidence.
 func (g *group) finding(kind string, sev Severity, conf Confidence) Finding {
 	f := Finding{Kind: kind, Severity: sev, Confidence: conf, Total: g.n, First: g.first, Last: g.last, harm: float64(g.n)}
-	for i := range min(g.n, maxExamples) {
-		e := &g.examples[i]
-		f.Connections = append(f.Connections, e.id)
-		for _, p := range e.points {
-			if p.at.Seen() && len(f.Evidence) < maxEvidence {
-				f.Evidence = append(f.Evidence, Evidence{Stamp: p.at, Side: p.side, What: fmt.Sprintf("connection %d: %s", e.id, p)})
-			}
-		}
+	for i := range g.examples[:g.kept] {
+		f.example(&g.examples[i])
 	}
 	return f
+}
+
+// example adds a connection and what its packets prove.
+func (f *Finding) example(e *example) {
+	f.Connections = append(f.Connections, e.id)
+	for i := range e.points {
+		f.prove(e.id, &e.points[i])
+	}
+}
+
+func (f *Finding) prove(id uint64, p *point) {
+	if p.at.Seen() && len(f.Evidence) < maxEvidence {
+		f.proves(id, Evidence{Stamp: p.at, Side: p.side, What: p.String()})
+	}
+}
+
+// proves adds a line of proof about a connection.
+func (f *Finding) proves(id uint64, e Evidence) {
+	f.provers = append(f.provers, id)
+	e.What = fmt.Sprintf("connection %d: %s", id, e.What)
+	f.Evidence = append(f.Evidence, e)
+}
+
+// Renumber gives the connections that the findings name other numbers, in
+// examples and proofs: those of a [assembler.Parallel] are known at the end only.
+func Renumber(list []Finding, id func(uint64) uint64) {
+	for i := range list {
+		f := &list[i]
+		for k, old := range f.Connections {
+			f.Connections[k] = id(old)
+		}
+		for k, old := range f.provers {
+			said := strings.TrimPrefix(f.Evidence[k].What, fmt.Sprintf("connection %d: ", old))
+			f.provers[k] = id(old)
+			f.Evidence[k].What = fmt.Sprintf("connection %d: %s", f.provers[k], said)
+		}
+	}
 }
 
 // maxEvidence is how many lines of proof a finding shows.
@@ -234,7 +351,7 @@ func (f *Finding) at(role string, e endpoint) {
 // clients adds the named clients of the group.
 func (f *Finding) clients(g *group) {
 	f.number("client hosts", float64(g.clients.size()), "")
-	for _, a := range g.clients.named[:g.clients.n] {
+	for _, a := range g.clients.names() {
 		f.at("client", endpoint{addr: a})
 	}
 }

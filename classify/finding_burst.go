@@ -24,19 +24,21 @@ const (
 	// burstChance is how improbable the number must be by chance: the window
 	// slides over a capture that may hold a million places for it.
 	burstChance = 1e-12
-	// burstKept is how many abnormal ends are kept at most; beyond, every
-	// second one is, and so on.
+	// burstKept is how many abnormal ends are kept, the latest; when there
+	// are more, bursts in the older half are told at once, and it goes.
 	burstKept = 1 << 16
 	burstsMax = 5 // that are reported
 	// shared is the share of a burst that must have something in common.
 	shared = 0.9
 )
 
-// bursts keeps when established connections ended badly.
+// bursts keeps when established connections ended badly: burstKept of them,
+// of 100 bytes, and burstsMax bursts among those before.
 type bursts struct {
-	ends   []badEnd
-	stride uint64 // one end in so many is kept
-	n      uint64
+	ends  []badEnd
+	floor int64 // older ones are not taken any more
+	past  []burst
+	older uint64 // ends before the floor
 }
 
 type badEnd struct {
@@ -50,7 +52,19 @@ type badEnd struct {
 	side   assembler.Side
 }
 
-func newBursts() *bursts { return &bursts{stride: 1} }
+// burst is ends close together, and how many there were per second otherwise.
+type burst struct {
+	ends  []badEnd
+	usual float64
+}
+
+func newBursts() *bursts { return new(bursts) }
+
+func (b *bursts) clone(*ledger) collector {
+	c := *b
+	c.ends, c.past = slices.Clone(b.ends), slices.Clone(b.past)
+	return &c
+}
 
 func (b *bursts) add(x *subject) {
 	c, v := x.c, x.v
@@ -76,29 +90,57 @@ func (b *bursts) add(x *subject) {
 		}
 		e.at, e.stamp, e.side = t.First.Time, t.First, w.sideOf(q)
 	}
-	if b.n++; b.n%b.stride != 0 {
+	b.keep(e, x.env.End)
+}
+
+func (b *bursts) keep(e badEnd, now int64) {
+	if e.at < b.floor {
+		b.older++
 		return
 	}
 	if len(b.ends) == burstKept {
-		for i := range burstKept / 2 {
-			b.ends[i] = b.ends[2*i+1]
-		}
-		b.ends = b.ends[:burstKept/2]
-		b.stride *= 2
+		slices.SortFunc(b.ends, byEnd)
+		half := b.ends[:burstKept/2]
+		span := max(half[len(half)-1].at-half[0].at, 1)
+		b.past = mostBursts(append(b.past, burstsIn(slices.Clone(half), span)...))
+		b.floor = b.ends[burstKept/2].at
+		b.older += burstKept / 2
+		b.ends = append(b.ends[:0], b.ends[burstKept/2:]...)
 	}
 	b.ends = append(b.ends, e)
 }
 
+func byEnd(x, y badEnd) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.id, y.id)) }
+
+// mostBursts are the burstsMax largest.
+func mostBursts(list []burst) []burst {
+	slices.SortStableFunc(list, func(a, b burst) int { return cmp.Compare(len(b.ends), len(a.ends)) })
+	return list[:min(len(list), burstsMax)]
+}
+
 func (b *bursts) finish(s *scene) (list []Finding) {
-	ends := slices.DeleteFunc(b.ends, func(e badEnd) bool { return s.scans.scanner(e.client) })
-	slices.SortStableFunc(ends, func(x, y badEnd) int { return cmp.Compare(x.at, y.at) })
-	window := min(burstWindow, s.length()/20)
+	ends := slices.Clone(b.ends)
+	slices.SortFunc(ends, byEnd)
+	ends = slices.DeleteFunc(ends, func(e badEnd) bool { return s.scans.scanner(e.client) })
+	span := s.length()
+	if b.older > 0 && len(ends) > 0 {
+		span = max(s.env.End-b.floor, 1)
+	}
+	for _, x := range mostBursts(append(slices.Clone(b.past), burstsIn(ends, span)...)) {
+		list = append(list, x.report())
+	}
+	return list
+}
+
+// burstsIn finds bursts among ends, which are in order, in so many ns.
+func burstsIn(ends []badEnd, span int64) (list []burst) {
+	window := min(burstWindow, span/20)
 	for len(list) < burstsMax {
 		i, j := densest(ends, window)
 		if j-i < burstMin {
 			break
 		}
-		usual := float64(len(ends)-(j-i)) * float64(window) / float64(s.length())
+		usual := float64(len(ends)-(j-i)) * float64(window) / float64(span)
 		if n := float64(j - i); n < burstTimes*usual || tail(n, usual) > burstChance {
 			break
 		}
@@ -109,7 +151,7 @@ func (b *bursts) finish(s *scene) (list []Finding) {
 		for j < len(ends) && ends[j].at-ends[j-1].at < window/2 {
 			j++
 		}
-		list = append(list, b.report(ends[i:j], usual*float64(second)/float64(window)))
+		list = append(list, burst{slices.Clone(ends[i:j]), usual * float64(second) / float64(max(window, 1))})
 		ends = slices.Delete(ends, i, j)
 	}
 	return list
@@ -136,7 +178,7 @@ func most[K comparable](ends []badEnd, key func(*badEnd) K) (best K, share float
 		n[key(&ends[i])]++
 	}
 	top := 0
-	for i := range ends {
+	for i := range ends { // in their order, so that the first of equals is told
 		if k := key(&ends[i]); n[k] > top {
 			best, top = k, n[k]
 		}
@@ -144,13 +186,14 @@ func most[K comparable](ends []badEnd, key func(*badEnd) K) (best K, share float
 	return best, float64(top) / float64(len(ends))
 }
 
-func (b *bursts) report(ends []badEnd, usual float64) Finding {
-	f := Finding{Kind: KindBurst, Severity: Serious, Confidence: Likely, Total: uint64(len(ends)) * b.stride,
-		First: ends[0].at, Last: ends[len(ends)-1].at, harm: float64(uint64(len(ends)) * b.stride)}
+func (b *burst) report() Finding {
+	ends := b.ends
+	f := Finding{Kind: KindBurst, Severity: Serious, Confidence: Likely, Total: uint64(len(ends)),
+		First: ends[0].at, Last: ends[len(ends)-1].at, harm: float64(len(ends))}
 	for i := range min(len(ends), maxExamples) {
 		e := &ends[i]
 		f.Connections = append(f.Connections, e.id)
-		f.Evidence = append(f.Evidence, Evidence{Stamp: e.stamp, Side: e.side, What: fmt.Sprintf("connection %d: %s", e.id, e.cause)})
+		f.proves(e.id, Evidence{Stamp: e.stamp, Side: e.side, What: e.cause.String()})
 	}
 	var common []string
 	server, sameServer := most(ends, func(e *badEnd) endpoint { return e.server })
@@ -178,7 +221,7 @@ func (b *bursts) report(ends []badEnd, usual float64) Finding {
 	}
 	f.number("connections that ended", float64(f.Total), "")
 	f.seconds("within", f.Last-f.First)
-	f.number("abnormal ends per second otherwise", usual*float64(b.stride), "/s")
+	f.number("abnormal ends per second otherwise", b.usual, "/s")
 	f.Title = fmt.Sprintf("%d connections ended badly within %s", f.Total, dur(max(f.Last-f.First, milli)))
 	if len(common) == 0 {
 		f.Title += ", with no host, port or cause in common."

@@ -40,23 +40,31 @@ type captureTrust struct {
 	dup, packets            uint64
 	step                    int64 // largest step back, µs
 	conns                   uint64
-	ways                    bounded[relation, way]
+	ways                    bounded[relation, way] // waysMax of 1 kB
+	ledger                  *ledger
 }
+
+const waysMax = 1 << 11
 
 type way struct {
 	group
-	all uint64
-	to  assembler.Side // the end that was never heard
+	mute [2]uint64 // of which end nothing was heard
 }
 
-func newCaptureTrust() *captureTrust {
-	t := &captureTrust{}
-	t.ways.max = 2048
+func newCaptureTrust(l *ledger) *captureTrust {
+	t := &captureTrust{ledger: l}
+	t.ways.max = waysMax
 	return t
 }
 
+func (t *captureTrust) clone(l *ledger) collector {
+	c := *t
+	c.ways, c.ledger = t.ways.clone(nil), l
+	return &c
+}
+
 func (t *captureTrust) add(x *subject) {
-	c, v := x.c, x.v
+	c := x.c
 	t.conns++
 	last := point{c.Last, lastSide(c), saysLastBytes, 0}
 	if n := c.Ends[0].Lost + c.Ends[1].Lost; n > 0 {
@@ -78,21 +86,14 @@ func (t *captureTrust) add(x *subject) {
 			break
 		}
 	}
-	t.way(c, v)
-}
-
-func (t *captureTrust) way(c *assembler.Conn, v *Verdict) {
-	if c.Ends[0].Packets+c.Ends[1].Packets < 2 {
-		return
-	}
-	w := t.ways.at(relationOf(c))
-	w.all++
-	if c.Partial&assembler.OneWay != 0 {
-		w.to = assembler.Server
+	if c.Partial&assembler.OneWay != 0 && c.Ends[0].Packets+c.Ends[1].Packets >= 2 {
+		w := t.ways.at(x.pair)
+		to := assembler.Server
 		if c.Ends[assembler.Client].Packets == 0 {
-			w.to = assembler.Client
+			to = assembler.Client
 		}
-		w.note(c, c.First.Time, point{c.First, w.to.Peer(), saysFirst, 0})
+		w.mute[to]++
+		w.note(c, c.First.Time, point{c.First, to.Peer(), saysFirst, 0})
 	}
 }
 
@@ -161,15 +162,20 @@ func grade(serious bool) Severity {
 func (t *captureTrust) oneWay() (list []Finding) {
 	for i := range t.ways.items {
 		w, k := &t.ways.items[i].val, t.ways.items[i].key
-		if w.n < oneWayMin || float64(w.n) < oneWayShare*float64(w.all) {
+		p := t.ledger.pair(k)
+		if p == nil || w.n < oneWayMin || float64(w.n) < oneWayShare*float64(p.conns) {
 			continue
+		}
+		to := assembler.Client
+		if w.mute[assembler.Server] > w.mute[assembler.Client] {
+			to = assembler.Server
 		}
 		f := w.finding(KindOneWay, Warning, Likely)
 		f.at("client", endpoint{addr: k.client})
 		f.at("server", k.server)
 		f.number("connections of which one direction is missing", float64(w.n), "")
-		f.number("connections", float64(w.all), "")
-		f.Title = fmt.Sprintf("Of the connections from %s to %s only one direction was captured: nothing of the %s.", endpoint{addr: k.client}, k.server, w.to)
+		f.number("connections", float64(p.conns), "")
+		f.Title = fmt.Sprintf("Of the connections from %s to %s only one direction was captured: nothing of the %s.", endpoint{addr: k.client}, k.server, to)
 		f.What = "Packets of one end are in the capture, and they acknowledge what the other end sent, so that end is alive; but none of its own packets is here. " +
 			"The two directions take different paths (asymmetric routing, bonded links, direct server return) or the filter of the capture kept one only. What the hidden end did is inferred from acknowledgments."
 		f.Advice = "Capture on one of the two hosts, or on both legs of the bond, without a filter on source or destination alone."

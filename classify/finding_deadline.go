@@ -50,16 +50,19 @@ type timerKey struct {
 	clock  clock
 }
 
-// deadlines looks for closes at round numbers of seconds.
+// deadlines looks for closes at round numbers of seconds. It keeps
+// deadlinesMax keys, of 1 kB and another for each number that was hit.
 type deadlines struct {
 	by bounded[timerKey, timerUse]
 }
+
+const deadlinesMax = 1 << 10
 
 // timerUse keeps the closes of one key: how long each had waited, and
 // which of them were near a round number.
 type timerUse struct {
 	all   spread
-	round [len(roundSeconds)]timerHit
+	round [len(roundSeconds)]*timerHit // nil where none was near
 }
 
 type timerHit struct {
@@ -77,8 +80,19 @@ var roundSeconds = [...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30,
 
 func newDeadlines() *deadlines {
 	d := &deadlines{}
-	d.by.max = 256
+	d.by.max = deadlinesMax
 	return d
+}
+
+func (d *deadlines) clone(*ledger) collector {
+	return &deadlines{d.by.clone(func(u *timerUse) {
+		for i, h := range u.round {
+			if h != nil {
+				own := *h
+				u.round[i] = &own
+			}
+		}
+	})}
 }
 
 func (d *deadlines) add(x *subject) {
@@ -94,10 +108,10 @@ func (d *deadlines) add(x *subject) {
 	e, o := c.End(side), c.End(side.Peer())
 	last, kind, ok := lastBefore(w, e, o, at)
 	if ok {
-		d.count(c, timerKey{endpointOf(w.sv), side, kind}, at, at.Time-last, reset)
+		d.count(c, timerKey{x.pair.server, side, kind}, at, at.Time-last, reset)
 	}
 	if c.End(assembler.Client).SYN.Seen() {
-		d.count(c, timerKey{endpointOf(w.sv), side, sinceStart}, at, at.Time-c.First.Time, reset)
+		d.count(c, timerKey{x.pair.server, side, sinceStart}, at, at.Time-c.First.Time, reset)
 	}
 }
 
@@ -153,7 +167,11 @@ func (d *deadlines) count(c *assembler.Conn, k timerKey, at assembler.Stamp, wai
 	if i < 0 {
 		return
 	}
-	h := &u.round[i]
+	h := u.round[i]
+	if h == nil {
+		h = new(timerHit)
+		u.round[i] = h
+	}
 	if o := c.End(k.side.Peer()); k.clock == sinceRequest && !o.FirstData.Seen() && c.End(k.side).App.Protocol() == assembler.AppOther {
 		h.mute++
 	}
@@ -219,8 +237,8 @@ func (d *deadlines) finish(s *scene) (list []Finding) {
 // clusters reports whether more closes come at the j-th round number than
 // their neighbourhood, from half of it to double, lets expect by chance.
 func (u *timerUse) clusters(j int) bool {
-	h := &u.round[j]
-	if h.n < deadlineMin {
+	h := u.round[j]
+	if h == nil || h.n < deadlineMin {
 		return false
 	}
 	r := roundSeconds[j] * second
@@ -253,7 +271,10 @@ func (d *deadlines) explained(k timerKey, j int) bool {
 			continue
 		}
 		for i := range o.round {
-			if m := o.round[i].n; o.clusters(i) && (m > n || m == n && c < k.clock) && 2*m >= n && k.clock == sinceStart {
+			if !o.clusters(i) {
+				continue
+			}
+			if m := o.round[i].n; (m > n || m == n && c < k.clock) && 2*m >= n && k.clock == sinceStart {
 				return true
 			}
 		}

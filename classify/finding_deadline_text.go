@@ -4,7 +4,7 @@ import "fmt"
 
 // report says which timer closes show.
 func (u *timerUse) report(k timerKey, j int, dropped uint64) Finding {
-	h := &u.round[j]
+	h := u.round[j]
 	r := roundSeconds[j] * second
 	kind, sev := KindIdleTimeout, Info
 	switch k.clock {

@@ -12,10 +12,12 @@ const (
 	KindOwnHost  = "resets-by-own-host"
 )
 
-// forgeries groups resets by whose hand they show.
+// forgeries groups resets by whose hand they show: forgeriesMax, of 2 kB.
 type forgeries struct {
 	by bounded[forgeryKey, forgery]
 }
+
+const forgeriesMax = 512
 
 // forgeryKey is the fingerprint: one middlebox sends its resets from one
 // distance, in one form.
@@ -41,9 +43,11 @@ type forgery struct {
 
 func newForgeries() *forgeries {
 	f := &forgeries{}
-	f.by.max = 512
+	f.by.max = forgeriesMax
 	return f
 }
+
+func (l *forgeries) clone(*ledger) collector { return &forgeries{l.by.clone(nil)} }
 
 func (l *forgeries) add(x *subject) {
 	c, v := x.c, x.v
@@ -71,7 +75,7 @@ func (l *forgeries) add(x *subject) {
 		k = forgeryKey{ownHost: true, side: r.Side, host: c.End(r.Side).Addr}
 	}
 	g := l.by.at(k)
-	g.servers.add(target(c.End(assembler.Server)))
+	g.servers.add(door(c.End(assembler.Server)))
 	g.sure += uint64(b2i(v.Cause != InjectedReset || v.Confidence > Possible))
 	if oddIPID(c.End(r.Side), r) {
 		g.idOdd++

@@ -1,8 +1,10 @@
 package classify
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -52,6 +54,18 @@ func (b *bounded[K, V]) find(k K) *V {
 	return nil
 }
 
+// clone is an independent copy; deep, if not nil, parts what values point to.
+func (b *bounded[K, V]) clone(deep func(*V)) bounded[K, V] {
+	c := *b
+	c.index, c.items = maps.Clone(b.index), slices.Clone(b.items)
+	if deep != nil {
+		for i := range c.items {
+			deep(&c.items[i].val)
+		}
+	}
+	return c
+}
+
 // prune drops the lighter half, the older of equals.
 func (b *bounded[K, V]) prune() {
 	order := make([]int32, len(b.items))
@@ -82,6 +96,10 @@ type endpoint struct {
 	port uint16
 }
 
+func (e *endpoint) less(o *endpoint) bool {
+	return cmp.Or(bytes.Compare(e.addr[:], o.addr[:]), cmp.Compare(e.port, o.port)) < 0
+}
+
 func endpointOf(e *assembler.End) endpoint { return endpoint{e.Addr, e.Port} }
 
 // relation is a client host and the server endpoint that it talks to.
@@ -94,27 +112,53 @@ func relationOf(c *assembler.Conn) relation {
 	return relation{c.End(assembler.Client).Addr, endpointOf(c.End(assembler.Server))}
 }
 
-// crowd counts distinct hosts: the first few by name, many by estimate.
-type crowd struct {
-	named [4][16]byte
-	n     uint8
-	bits  [8]uint64
+// hashOf mixes an address well (MurmurHash3's finalizer).
+func hashOf(addr *[16]byte) uint64 {
+	h := binary.LittleEndian.Uint64(addr[:8])*0x9e3779b97f4a7c15 ^ binary.LittleEndian.Uint64(addr[8:])
+	return mix(h)
 }
 
-func (w *crowd) add(addr [16]byte) {
-	h := binary.LittleEndian.Uint64(addr[:8])*0x9e3779b97f4a7c15 ^ binary.LittleEndian.Uint64(addr[8:])
-	h = (h ^ h>>33) * 0xff51afd7ed558ccd // MurmurHash3's finalizer
-	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53 >> 55
-	w.bits[h>>6] |= 1 << (h & 63)
-	for _, a := range w.named[:w.n] {
-		if a == addr {
+func mix(h uint64) uint64 {
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
+}
+
+// crowd counts distinct hosts, many by estimate, and names a few of them:
+// those of the smallest hashes, so that it does not matter who came first.
+type crowd struct {
+	named  [4][16]byte
+	hashes [4]uint64
+	n      uint8
+	bits   [8]uint64
+}
+
+func (w *crowd) add(addr [16]byte) { w.addHash(&addr, hashOf(&addr)) }
+
+func (w *crowd) addHash(addr *[16]byte, h uint64) {
+	w.bits[h>>61] |= 1 << (h >> 55 & 63)
+	if int(w.n) == len(w.named) && h >= w.hashes[w.n-1] {
+		return
+	}
+	i := int(w.n)
+	for ; i > 0 && w.hashes[i-1] >= h; i-- {
+		if w.hashes[i-1] == h && w.named[i-1] == *addr {
 			return
 		}
 	}
 	if int(w.n) < len(w.named) {
-		w.named[w.n] = addr
 		w.n++
 	}
+	copy(w.named[i+1:], w.named[i:])
+	copy(w.hashes[i+1:], w.hashes[i:])
+	w.named[i], w.hashes[i] = *addr, h
+}
+
+// names are the hosts it can name, in the order of their addresses.
+func (w *crowd) names() [][16]byte {
+	list := slices.Clone(w.named[:w.n])
+	slices.SortFunc(list, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
+	return list
 }
 
 // size is exact up to four, then an estimate by linear counting (Whang,
@@ -123,15 +167,20 @@ func (w *crowd) size() int {
 	if int(w.n) < len(w.named) {
 		return int(w.n)
 	}
-	set := 0
-	for _, b := range w.bits {
+	return max(int(w.n), linear(w.bits[:]))
+}
+
+// linear estimates how many hashes set the bits; five times as many as there
+// are bits, if all are set.
+func linear(words []uint64) int {
+	set, m := 0, 64*len(words)
+	for _, b := range words {
 		set += bits.OnesCount64(b)
 	}
-	const m = 512
 	if set == m {
 		return 5 * m
 	}
-	return max(int(w.n), int(math.Round(-m*math.Log(1-float64(set)/m))))
+	return int(math.Round(-float64(m) * math.Log(1-float64(set)/float64(m))))
 }
 
 // spread is a histogram of durations with steps of about 9 % (eight to an
@@ -149,6 +198,21 @@ func (s *spread) add(d int64) {
 	s.max = max(s.max, d)
 	s.total++
 	s.n[octave(d)]++
+}
+
+// join adds the durations of o.
+func (s *spread) join(o *spread) {
+	if o.total == 0 {
+		return
+	}
+	if s.total == 0 || o.min < s.min {
+		s.min = o.min
+	}
+	s.max = max(s.max, o.max)
+	s.total += o.total
+	for i, n := range o.n {
+		s.n[i] += n
+	}
 }
 
 func octave(d int64) int {

@@ -24,9 +24,12 @@ const (
 
 // idleCuts compares, for each server endpoint, the silences that connections
 // outlived with those they died of. Behind a timer the two do not overlap.
+// It keeps idleCutsMax of them, of 4 kB.
 type idleCuts struct {
 	by bounded[endpoint, idleCut]
 }
+
+const idleCutsMax = 1 << 10
 
 type idleCut struct {
 	group
@@ -44,23 +47,25 @@ type idleCut struct {
 
 func newIdleCuts() *idleCuts {
 	d := &idleCuts{}
-	d.by.max = 1024
+	d.by.max = idleCutsMax
 	return d
 }
+
+func (d *idleCuts) clone(*ledger) collector { return &idleCuts{d.by.clone(nil)} }
 
 func (d *idleCuts) add(x *subject) {
 	c, v := x.c, x.v
 	if !c.Established.Seen() && c.Partial&assembler.NoStart == 0 || c.MaxIdle < second {
 		return
 	}
-	g := d.by.at(endpointOf(c.End(assembler.Server)))
+	g := d.by.at(x.pair.server)
 	w := x.w
 	switch idle, from, ok := fatalSilence(w, v); {
 	case ok && idle >= idleCutMin:
 		g.cut(w, idle, from)
 	case !ok && w.outlived():
 		g.lived.add(c.MaxIdle)
-		if c.MaxIdle > g.livedMost {
+		if c.MaxIdle > g.livedMost || c.MaxIdle == g.livedMost && c.ID < g.liveExample.id {
 			g.livedMost = c.MaxIdle
 			g.liveExample = example{id: c.ID, points: [3]point{{c.MaxIdleEnd, assembler.Client, saysSurvived, c.MaxIdle}}}
 		}
@@ -116,11 +121,11 @@ func (g *idleCut) cut(v *view, idle int64, from assembler.Side) {
 	}
 	if n := v.cl.KeepAlives + v.sv.KeepAlives; n > 0 {
 		g.probed++
-		g.probePeriod = max(v.cl.Probe.Idle, v.sv.Probe.Idle)
+		g.probePeriod = max(g.probePeriod, v.cl.Probe.Idle, v.sv.Probe.Idle)
 	}
 	if b := max(v.cl.Beat.Period, v.sv.Beat.Period); b > 0 {
 		g.beaten++
-		g.beatPeriod = b
+		g.beatPeriod = max(g.beatPeriod, b)
 	}
 	t := &e.Data
 	if !t.Seen() || e.FIN.Pending() && !e.Data.Pending() {
@@ -215,8 +220,7 @@ func (g *idleCut) report(server endpoint, low, high int64, dropped uint64) Findi
 	}
 	f.overflow(dropped)
 	if g.livedMost > 0 && low > 0 {
-		p := g.liveExample.points[0]
-		f.Evidence = append(f.Evidence, Evidence{Stamp: p.at, Side: p.side, What: fmt.Sprintf("connection %d: %s", g.liveExample.id, p)})
+		f.prove(g.liveExample.id, &g.liveExample.points[0])
 	}
 	span := fmt.Sprintf("no later than after %s", dur(high))
 	if low > 0 {

@@ -33,27 +33,34 @@ type leaker struct {
 
 type leak struct {
 	group
-	ages     spread // from the peer's FIN to the end of the capture
-	late     uint64 // closed at last, when FIN_WAIT2 had expired or would have
+	late     group // closed at last, when FIN_WAIT2 had expired or would have
 	lateMost int64
-	closed   uint64 // connections in which this side closed after the peer, in time
 	expired  uint64 // leaked ones whose peer's FIN_WAIT2 has run out by now
 	answered uint64 // leaked with the last request answered
 	times    eventCount
 }
 
+// leaks keeps leaksMax program endpoints that leaked, of 3 kB.
 type leaks struct {
-	by bounded[leaker, leak]
+	by     bounded[leaker, leak]
+	ledger *ledger
 }
 
-func newLeaks() *leaks {
-	l := &leaks{}
-	l.by.max = 1024
-	return l
+const leaksMax = 1 << 10
+
+func newLeaks(l *ledger) *leaks {
+	k := &leaks{ledger: l}
+	k.by.max = leaksMax
+	return k
 }
+
+func (l *leaks) clone(led *ledger) collector { return &leaks{l.by.clone(nil), led} }
 
 func (l *leaks) add(x *subject) {
 	c, v := x.c, x.v
+	if v.Cause != CloseWaitLeak && v.Cause != FinWait2Expired {
+		return
+	}
 	env := x.env
 	w := x.w
 	first, ok := w.firstFIN()
@@ -62,15 +69,13 @@ func (l *leaks) add(x *subject) {
 	}
 	passive := first.Peer()
 	closer, e := c.End(first), c.End(passive)
-	k := leaker{relationOf(c), passive}
+	k := leaker{x.pair, passive}
 	if passive == assembler.Server {
 		k.client = [16]byte{}
 	}
 	switch {
 	case v.Cause == CloseWaitLeak && w.after(max(closer.FIN.Answered.Time, e.LastData.Time)) >= leakAge:
 		g := l.by.at(k)
-		age := env.End - closer.FIN.Answered.Time
-		g.ages.add(age)
 		g.times.add(closer.FIN.Answered.Time)
 		if closer.AckedPastFIN == 0 {
 			g.expired++
@@ -79,29 +84,34 @@ func (l *leaks) add(x *subject) {
 			g.answered++
 		}
 		g.note(c, closer.FIN.Answered.Time, point{closer.FIN.First, first, saysFIN, 0},
-			point{closer.FIN.Answered, passive, saysFINAcked, age})
+			point{closer.FIN.Answered, passive, saysFINAcked, env.End - closer.FIN.Answered.Time})
 	case v.Cause == FinWait2Expired && e.FIN.Seen():
 		g := l.by.at(k)
-		g.late++
-		g.lateMost = max(g.lateMost, e.FIN.First.Time-closer.FIN.First.Time)
-		if g.n < maxExamples {
-			g.examples[maxExamples-1] = example{c.ID, [3]point{{closer.FIN.First, first, saysFIN, 0},
-				{e.FIN.First, passive, saysLateFIN, e.FIN.First.Time - closer.FIN.First.Time}}}
-		}
-	case e.FIN.Seen():
-		if g := l.by.find(k); g != nil {
-			g.closed++
-		}
+		took := e.FIN.First.Time - closer.FIN.First.Time
+		g.lateMost = max(g.lateMost, took)
+		g.late.note(c, e.FIN.First.Time, point{closer.FIN.First, first, saysFIN, 0}, point{e.FIN.First, passive, saysLateFIN, took})
 	}
+}
+
+// closed is how many connections the same side closed after its peer, in time.
+func (l *leaks) closed(k leaker) uint32 {
+	if k.side == assembler.Server {
+		if s := l.ledger.server(k.server); s != nil {
+			return s.closedAfter
+		}
+	} else if p := l.ledger.pair(k.relation); p != nil {
+		return p.closedAfter
+	}
+	return 0
 }
 
 func (l *leaks) finish(s *scene) (list []Finding) {
 	for i := range l.by.items {
 		g, k := &l.by.items[i].val, l.by.items[i].key
-		if g.n == 0 && g.late < leakLate || s.scans.onlyScanners(&g.group) && g.n > 0 {
+		if g.n == 0 && g.late.n < leakLate || s.scans.onlyScanners(&g.group) && g.n > 0 {
 			continue
 		}
-		list = append(list, g.report(k, s, l.by.dropped))
+		list = append(list, g.report(k, s, l.closed(k), l.by.dropped))
 	}
 	return list
 }
@@ -125,24 +135,15 @@ func (g *leak) growth(f *Finding, s *scene) {
 	}
 	for q := int64(1); q <= 4; q++ {
 		until := s.first + s.length()*q/4
-		open := 0.0
-		for i, n := range g.times.n {
-			if g.times.start+int64(i)*g.times.width <= until {
-				open += float64(n)
-			}
-		}
-		f.number(fmt.Sprintf("in CLOSE_WAIT at %d %% of the capture", 25*q), open, "")
+		f.number(fmt.Sprintf("in CLOSE_WAIT at %d %% of the capture", 25*q), float64(g.times.until(until)), "")
 	}
 }
 
-func (g *leak) report(k leaker, s *scene, dropped uint64) Finding {
+func (g *leak) report(k leaker, s *scene, closed uint32, dropped uint64) Finding {
 	f := g.finding(KindNeverClosed, g.severity(), Likely)
 	if g.n == 0 {
-		e := &g.examples[maxExamples-1]
-		f.Connections, f.Total, f.harm = []uint64{e.id}, g.late, float64(g.late)/2
-		for _, p := range e.points[:2] {
-			f.Evidence = append(f.Evidence, Evidence{Stamp: p.at, Side: p.side, What: fmt.Sprintf("connection %d: %s", e.id, p)})
-		}
+		f = g.late.finding(KindNeverClosed, g.severity(), Likely)
+		f.harm /= 2
 	}
 	who := "the server program at " + k.server.String()
 	f.at(k.side.String(), k.server)
@@ -154,13 +155,13 @@ func (g *leak) report(k leaker, s *scene, dropped uint64) Finding {
 	}
 	f.number("sockets never closed", float64(g.n), "")
 	if g.n > 0 {
-		f.seconds("youngest", g.ages.min)
-		f.seconds("median age", g.ages.quantile(0.5))
-		f.seconds("oldest", g.ages.max)
+		f.seconds("youngest", s.env.End-g.last)
+		f.seconds("median age", s.env.End-min(max(g.times.median(), g.first), g.last))
+		f.seconds("oldest", s.env.End-g.first)
 		f.number("peers whose FIN_WAIT2 has expired", float64(g.expired), "")
 	}
-	f.number("closed only after the peer's FIN_WAIT2 had expired", float64(g.late), "")
-	f.number("closed in time meanwhile", float64(g.closed), "")
+	f.number("closed only after the peer's FIN_WAIT2 had expired", float64(g.late.n), "")
+	f.number("closed in time meanwhile", float64(closed), "")
 	g.growth(&f, s)
 	rate := g.perHour(s)
 	if rate > 0 {
@@ -170,7 +171,7 @@ func (g *leak) report(k leaker, s *scene, dropped uint64) Finding {
 	f.overflow(dropped)
 	f.Title = fmt.Sprintf("%s does not close %s that the other side has closed.", upper(who), plural(g.n, "connection"))
 	if g.n == 0 {
-		f.Title = fmt.Sprintf("%s closes %s later than the other side's kernel waits.", upper(who), plural(g.late, "connection"))
+		f.Title = fmt.Sprintf("%s closes %s later than the other side's kernel waits.", upper(who), plural(g.late.n, "connection"))
 	}
 	f.What = "The other side said goodbye (FIN) and the kernel acknowledged it, but the program never called Close. " +
 		"Each such socket stays in CLOSE_WAIT, for which there is no timer, and holds a file descriptor and usually a goroutine until the process ends; then accept and dial fail with EMFILE. " +
@@ -189,7 +190,7 @@ func (g *leak) severity() Severity {
 	switch {
 	case g.n >= leakMany:
 		return Serious
-	case g.n >= 2 || g.late >= leakLate:
+	case g.n >= 2 || g.late.n >= leakLate:
 		return Warning
 	}
 	return Info

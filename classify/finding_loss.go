@@ -19,10 +19,12 @@ const (
 	uploadMin = 4 * 1460
 )
 
-// losses gathers what RSTs destroyed.
+// losses gathers what RSTs destroyed, for lossesMax servers and sides, of 1 kB.
 type losses struct {
 	by bounded[lossKey, loss]
 }
+
+const lossesMax = 1 << 10
 
 type lossKey struct {
 	server endpoint
@@ -38,9 +40,11 @@ type loss struct {
 
 func newLosses() *losses {
 	l := &losses{}
-	l.by.max = 1024
+	l.by.max = lossesMax
 	return l
 }
+
+func (l *losses) clone(*ledger) collector { return &losses{l.by.clone(nil)} }
 
 func (l *losses) add(x *subject) {
 	c, v := x.c, x.v

@@ -23,24 +23,35 @@ const (
 	stallMin = second
 )
 
-// paths adds up loss between two hosts.
+// paths adds up loss between two hosts. It keeps pathsMax pairs with
+// repeats, of 1 kB; the ledger counts the rest.
 type paths struct {
-	by bounded[hosts, path]
+	by     bounded[hosts, path]
+	ledger *ledger
 }
+
+const pathsMax = 1 << 11
 
 type hosts struct{ client, server [16]byte }
 
 type path struct {
 	group
-	sent, again [2]uint64
-	conns, bad  uint64
+	bad uint64
 }
 
-func newPaths() *paths {
-	p := &paths{}
-	p.by.max = 4096
+// traffic is all that passed between two hosts.
+type traffic struct {
+	sent, again [2]uint64
+	conns       uint64
+}
+
+func newPaths(l *ledger) *paths {
+	p := &paths{ledger: l}
+	p.by.max = pathsMax
 	return p
 }
+
+func (p *paths) clone(l *ledger) collector { return &paths{p.by.clone(nil), l} }
 
 func (p *paths) add(x *subject) {
 	c, v := x.c, x.v
@@ -49,12 +60,6 @@ func (p *paths) add(x *subject) {
 		return
 	}
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
-	g := p.by.at(hosts{cl.Addr, sv.Addr})
-	g.conns++
-	for s := range c.Ends {
-		g.sent[s] += uint64(c.Ends[s].Packets)
-		g.again[s] += uint64(c.Ends[s].Retransmits)
-	}
 	n, side := cl.Retransmits, assembler.Client
 	if sv.Retransmits > n {
 		n, side = sv.Retransmits, assembler.Server
@@ -62,16 +67,42 @@ func (p *paths) add(x *subject) {
 	if n == 0 {
 		return
 	}
+	g := p.by.at(hosts{cl.Addr, sv.Addr})
 	if v.Class == Reset {
 		g.bad++
 	}
 	g.note(c, c.First.Time, point{c.End(side).Last, side, saysRetransmits, int64(n)})
 }
 
+// all adds up the pairs of a client host and a server's endpoints.
+func (p *paths) all() map[hosts]traffic {
+	out := make(map[hosts]traffic, len(p.by.items))
+	for i := range p.by.items {
+		out[p.by.items[i].key] = traffic{}
+	}
+	for i := range p.ledger.pairs.items {
+		it := &p.ledger.pairs.items[i]
+		k := hosts{it.key.client, it.key.server.addr}
+		t, ok := out[k]
+		if !ok {
+			continue
+		}
+		t.conns += uint64(it.val.established)
+		for s := range t.sent {
+			t.sent[s] += it.val.sent[s]
+			t.again[s] += it.val.again[s]
+		}
+		out[k] = t
+	}
+	return out
+}
+
 func (p *paths) finish(*scene) (list []Finding) {
+	all := p.all()
 	for i := range p.by.items {
 		g, k := &p.by.items[i].val, p.by.items[i].key
-		again, sent := g.again[0]+g.again[1], g.sent[0]+g.sent[1]
+		t := all[k]
+		again, sent := t.again[0]+t.again[1], t.sent[0]+t.sent[1]
 		share := float64(again) / float64(max(sent, 1))
 		if again < lossCount || share < lossShare || g.n < 2 {
 			continue
@@ -82,10 +113,10 @@ func (p *paths) finish(*scene) (list []Finding) {
 		}
 		f.at("client", endpoint{addr: k.client})
 		f.at("server", endpoint{addr: k.server})
-		f.number("segments sent again by the client", float64(g.again[0]), "")
-		f.number("segments sent again by the server", float64(g.again[1]), "")
+		f.number("segments sent again by the client", float64(t.again[0]), "")
+		f.number("segments sent again by the server", float64(t.again[1]), "")
 		f.number("share of all packets", 100*share, "%")
-		f.number("connections", float64(g.conns), "")
+		f.number("connections", float64(t.conns), "")
 		f.number("with segments sent again", float64(g.n), "")
 		f.number("of these, reset in the end", float64(g.bad), "")
 		f.overflow(p.by.dropped)
@@ -99,8 +130,10 @@ func (p *paths) finish(*scene) (list []Finding) {
 
 // stalls gathers readers that shut their window.
 type stalls struct {
-	by bounded[stallKey, stall]
+	by bounded[stallKey, stall] // stallsMax of 2 kB
 }
+
+const stallsMax = 1 << 10
 
 type stallKey struct {
 	server endpoint
@@ -116,9 +149,11 @@ type stall struct {
 
 func newStalls() *stalls {
 	s := &stalls{}
-	s.by.max = 1024
+	s.by.max = stallsMax
 	return s
 }
+
+func (s *stalls) clone(*ledger) collector { return &stalls{s.by.clone(nil)} }
 
 func (s *stalls) add(x *subject) {
 	c, v := x.c, x.v

@@ -14,10 +14,6 @@ const (
 )
 
 const (
-	// portsLinux is net.ipv4.ip_local_port_range's default, 32768-60999;
-	// portsIANA is what Windows, macOS and RFC 6335 use, 49152-65535.
-	portsLinux = 28232
-	portsIANA  = 16384
 	// portsWarn, portsSerious, portsCritical are shares of the range in use
 	// at once towards one destination. Linux's search for a free port becomes
 	// slow from about half of the range on, since it tries odd and even ports
@@ -26,30 +22,34 @@ const (
 	portsSerious  = 0.8
 	portsCritical = 0.97
 	// churnPorts is from how many sockets in TIME_WAIT on connections are
-	// plainly not reused: a tenth of the range.
-	churnPorts = portsLinux / 10
+	// plainly not reused: a tenth of Linux's range.
+	churnPorts = 2823
 	// busyWindow is how long (ns) a rate must last to be extrapolated.
 	busyWindow = 10 * second
 )
 
-// ports accounts for local ports by client host and destination.
-type ports struct {
-	by bounded[relation, portUse]
-}
+// ports reports on local ports by client host and destination, which the
+// ledger counts.
+type ports struct{ ledger *ledger }
 
+func (p *ports) add(*subject) {}
+
+func (p *ports) clone(l *ledger) collector { return &ports{l} }
+
+// portUse is what a client's dials to one destination did to its ports.
 type portUse struct {
-	group
-	tried    uint64
-	byClient uint64 // closed actively by the client
-	byServer uint64
-	failed   uint64
-	min, max uint16 // client ports seen
-	os       string
+	tried    uint32
+	byClient uint32 // closed actively by the client
+	byServer uint32
+	failed   uint32
+	systems  [numSystems]uint32
+	min, max uint16     // client ports seen
 	over     *portTimes // nil until there are portsTimed dials
 }
 
-// portTimes is what many dials of one client deserve.
+// portTimes is what many dials of one client deserve: 12 kB.
 type portTimes struct {
+	closed   group   // those that one side closed, with the FIN that did
 	held     sampled // ports in use on the client: alive, or in its TIME_WAIT
 	clientTW sampled // of these, in TIME_WAIT
 	serverTW sampled // TIME_WAIT on the server
@@ -58,31 +58,30 @@ type portTimes struct {
 }
 
 // portsTimed is from how many dials on a client's ports are counted over
-// time: one percent of the range, so that the ones before do not matter.
+// time: one percent of the range, so that the ones before, whichever they
+// are, do not matter.
 const portsTimed = 256
 
-func newPorts() *ports {
-	p := &ports{}
-	p.by.max = 4096
-	return p
-}
-
-func (p *ports) add(x *subject) {
+func (u *portUse) add(x *subject) {
 	c, v := x.c, x.v
-	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
-	if !cl.SYN.Seen() {
-		return
-	}
-	u := p.by.at(relationOf(c))
+	cl, sv := x.w.cl, x.w.sv
 	if u.min == 0 || cl.Port < u.min {
 		u.min = cl.Port
 	}
 	u.max = max(u.max, cl.Port)
-	u.os = guessOS(cl)
+	u.systems[systemOf(cl, x.env.OS)]++
 	if !c.Established.Seen() {
 		u.failed++
 	}
-	u.closes(c, v, cl, sv)
+	by, fin := assembler.Client, cl.FIN.First
+	switch {
+	case v.Class != Graceful:
+	case v.By == ByServer:
+		by, fin = assembler.Server, sv.FIN.First
+		u.byServer++
+	default:
+		u.byClient++
+	}
 	if u.tried++; u.tried < portsTimed {
 		return
 	}
@@ -90,6 +89,9 @@ func (p *ports) add(x *subject) {
 		u.over = new(portTimes)
 	}
 	u.over.add(x)
+	if v.Class == Graceful {
+		u.over.closed.note(c, c.First.Time, point{fin, by, saysFIN, 0})
+	}
 }
 
 func (u *portTimes) add(x *subject) {
@@ -98,48 +100,54 @@ func (u *portTimes) add(x *subject) {
 	if x.v.Class == Graceful {
 		u.lifetime.add(c.Last.Time - c.First.Time)
 	}
-	if list := x.lives[assembler.Client].list(); len(list) > 0 {
-		u.held.add(list[0].From, list[len(list)-1].To)
-		if last := list[len(list)-1]; last.State == assembler.TimeWait {
-			u.clientTW.add(last.From, last.To)
+	if list := x.life(assembler.Client).list(); len(list) > 0 {
+		last := list[len(list)-1]
+		u.held.add(list[0].From, last.until(x.env))
+		if last.State == assembler.TimeWait {
+			u.clientTW.add(last.From, last.until(x.env))
 		}
 	}
-	if list := x.lives[assembler.Server].list(); len(list) > 0 {
+	if list := x.life(assembler.Server).list(); len(list) > 0 {
 		if last := list[len(list)-1]; last.State == assembler.TimeWait {
-			u.serverTW.add(last.From, last.To)
+			u.serverTW.add(last.From, last.until(x.env))
 		}
 	}
 }
 
-func (u *portUse) closes(c *assembler.Conn, v *Verdict, cl, sv *assembler.End) {
-	if v.Class != Graceful {
-		return
+// until is when the state ends, although the capture may end before, or not
+// have come as far yet.
+func (iv *Interval) until(env Env) int64 {
+	if iv.To > env.End && iv.Expires > iv.To {
+		return iv.Expires
 	}
-	by, at := assembler.Client, cl.FIN.First
-	if v.By == ByServer {
-		by, at = assembler.Server, sv.FIN.First
-		u.byServer++
-	} else {
-		u.byClient++
+	return iv.To
+}
+
+// system is what most of the client's dials look like.
+func (u *portUse) system() System {
+	best := Linux
+	for s, n := range u.systems {
+		if n > u.systems[best] {
+			best = System(s)
+		}
 	}
-	u.note(c, c.First.Time, point{at, by, saysFIN, 0})
+	return best
 }
 
 // size is how many local ports the client has, as far as can be told.
 func (u *portUse) size() int {
-	n := portsLinux
-	if u.os != "linux" {
-		n = portsIANA
-	}
-	if low := 32768; u.os == "linux" && (u.min < uint16(low) || u.max > 60999) {
+	os := u.system()
+	low, high := os.Ports()
+	n := int(high) - int(low) + 1
+	if os == Linux && (u.min < low || u.max > high) {
 		n = max(n, int(u.max)-int(u.min)+1) // the range has been widened
 	}
 	return n
 }
 
 func (p *ports) finish(s *scene) (list []Finding) {
-	for i := range p.by.items {
-		u, k := &p.by.items[i].val, p.by.items[i].key
+	for i := range p.ledger.pairs.items {
+		u, k := &p.ledger.pairs.items[i].val.ports, p.ledger.pairs.items[i].key
 		if u.over == nil || s.scans.scanner(k.client) || s.scans.flooded(k.server) {
 			continue
 		}
@@ -156,7 +164,7 @@ func (p *ports) finish(s *scene) (list []Finding) {
 func (u *portUse) exhaustion(k relation) (Finding, bool) {
 	size := float64(u.size())
 	peak, at := u.over.held.peak()
-	hold := float64(timeWaitLinux) / 1e9
+	hold := float64(u.system().TimeWait()) / 1e9
 	if u.byServer > u.byClient {
 		hold = 0 // the client's port is free once the server has closed
 	}
@@ -222,6 +230,13 @@ func (u *portUse) churn(k relation) (Finding, bool) {
 	f.Advice = portAdvice
 	f.harm /= 10
 	return f, true
+}
+
+func (u *portUse) finding(kind string, sev Severity, conf Confidence) Finding {
+	f := u.over.closed.finding(kind, sev, conf)
+	f.Total = uint64(u.byClient) + uint64(u.byServer)
+	f.harm = float64(f.Total)
+	return f
 }
 
 func (u *portUse) describe(f *Finding, k relation) {

@@ -24,10 +24,13 @@ const (
 	ignoredMin = 2
 )
 
-// races finds requests that crossed the server's FIN.
+// races finds requests that crossed the server's FIN. It keeps racesMax
+// endpoints that closed first, of 5 kB.
 type races struct {
 	by bounded[endpoint, race]
 }
+
+const racesMax = 1 << 10
 
 type race struct {
 	hit, ignored group
@@ -39,9 +42,11 @@ type race struct {
 
 func newRaces() *races {
 	r := &races{}
-	r.by.max = 1024
+	r.by.max = racesMax
 	return r
 }
+
+func (r *races) clone(*ledger) collector { return &races{r.by.clone(nil)} }
 
 func (r *races) add(x *subject) {
 	c := x.c
@@ -55,7 +60,7 @@ func (r *races) add(x *subject) {
 	if w.sv.LastData.Seen() && w.sv.LastData.Time < fin.First.Time {
 		quiet = fin.First.Time - max(w.sv.LastData.Time, before(w.cl.LastData.Time, fin.First.Time))
 	}
-	g := r.by.at(endpointOf(w.sv))
+	g := r.by.at(x.pair.server)
 	if quiet >= raceQuiet {
 		g.idle.add(quiet)
 	}

@@ -2,6 +2,7 @@ package classify
 
 import (
 	"fmt"
+	"slices"
 
 	"hangup/assembler"
 )
@@ -33,31 +34,40 @@ const (
 	keptIntervals = 32
 )
 
-// reconnects follows each client's dials to each server.
+// reconnects follows each client's dials to each server. It keeps
+// reconnectsMax pairs (17 kB each at most) of which dials failed.
 type reconnects struct {
-	by bounded[relation, dialSeries]
+	by     bounded[relation, attempts]
+	ledger *ledger
 }
 
-// dialSeries is the current run of futile attempts, and the longest.
-type dialSeries struct {
-	run, worst attempts
-	runs       uint32 // of at least reconnectMin
-}
+const reconnectsMax = 1 << 10
 
+// attempts are the futile dials of one client to one server.
 type attempts struct {
-	group
-	begin, prev, prevEnd int64
-	intervals            [keptIntervals]int64
-	nint                 uint32
-	sum                  int64
-	parallel             uint32
-	success              int64 // ns: when an attempt succeeded at last, 0 if none did
+	vain  failures
+	early []span // the first keptIntervals+1 of them, in order
 }
 
-func newReconnects() *reconnects {
-	r := &reconnects{}
-	r.by.max = 1024
+// series is one run of attempts.
+type series struct {
+	run
+	intervals []int64 // ns, in order; of buckets that joined several their mean
+	parallel  uint64  // begun while another was under way
+	success   int64   // ns: when an attempt succeeded at last, 0 if none did
+}
+
+func newReconnects(l *ledger) *reconnects {
+	r := &reconnects{ledger: l}
+	r.by.max = reconnectsMax
 	return r
+}
+
+func (r *reconnects) clone(l *ledger) collector {
+	return &reconnects{r.by.clone(func(a *attempts) {
+		a.vain.part()
+		a.early = slices.Clone(a.early)
+	}), l}
 }
 
 // fruitless reports whether the dial led to no answer: it failed, or the
@@ -71,80 +81,120 @@ func fruitless(c *assembler.Conn, v *Verdict) bool {
 }
 
 func (r *reconnects) add(x *subject) {
-	c, v := x.c, x.v
-	if !c.End(assembler.Client).SYN.Seen() {
+	c := x.c
+	if !x.w.cl.SYN.Seen() || !fruitless(c, x.v) {
 		return
 	}
-	k := relationOf(c)
-	if !fruitless(c, v) {
-		if s := r.by.find(k); s != nil && s.run.n > 0 {
-			s.run.success = c.First.Time
-			s.close()
-		}
-		return
-	}
-	s := r.by.at(k)
-	s.run.attempt(c)
-}
-
-func (a *attempts) attempt(c *assembler.Conn) {
-	t := c.First.Time
-	p := point{c.First, assembler.Client, saysSYN, 0}
+	f := failedAt(c)
+	f.shown.points[0] = point{c.First, assembler.Client, saysSYN, 0}
 	if rst := c.EffectiveReset(); rst != nil {
-		a.note(c, t, p, point{rst.Stamp, rst.Side, saysRST, 0})
-	} else {
-		a.note(c, t, p)
+		f.shown.points[1] = point{rst.Stamp, rst.Side, saysRST, 0}
 	}
-	switch {
-	case a.n == 1:
-		a.begin = t
-	case t < a.prevEnd:
-		a.parallel++ // begun while another was under way: a pool, not a retry
-		a.prevEnd = max(a.prevEnd, c.Last.Time)
+	a := r.by.at(x.pair)
+	a.vain.add(f)
+	a.begun(span{f.first, f.end})
+}
+
+// begun keeps an attempt if it is among the first.
+func (a *attempts) begun(s span) {
+	i := len(a.early)
+	for i > 0 && (s.from < a.early[i-1].from || s.from == a.early[i-1].from && s.to < a.early[i-1].to) {
+		i--
+	}
+	if i > keptIntervals {
 		return
-	default:
-		if a.nint < keptIntervals {
-			a.intervals[a.nint] = t - a.prev
+	}
+	if a.early = slices.Insert(a.early, i, s); len(a.early) > keptIntervals+1 {
+		a.early = a.early[:keptIntervals+1]
+	}
+}
+
+// worst is the longest run, and how many there were of reconnectMin attempts.
+func (a *attempts) worst(ok *moments) (s series, runs int) {
+	list := a.vain.runs(ok)
+	for i := range list {
+		runs += b2i(list[i].n >= reconnectMin)
+	}
+	s.run = worst(list)
+	s.success = ok.after(s.last)
+	var spans []span
+	for i := range s.buckets {
+		b := &s.buckets[i]
+		step := (b.last - b.first) / int64(max(b.n-1, 1))
+		for k := range min(int64(b.n), keptIntervals) {
+			from := b.first + k*step
+			to := from // no more is known of those that were joined
+			if b.n == 1 {
+				to = b.end
+			}
+			spans = append(spans, span{from, to})
 		}
-		a.nint++
-		a.sum += t - a.prev
 	}
-	a.prev, a.prevEnd = t, c.Last.Time
+	if joined := len(spans) > mostFailures; joined && len(a.early) > fitMin && a.early[0].from == s.first {
+		spans = a.early
+	}
+	s.measure(spans)
+	return s, runs
 }
 
-// close ends the current run.
-func (s *dialSeries) close() {
-	if s.run.n >= reconnectMin {
-		s.runs++
+// measure takes the intervals between attempts that followed each other;
+// one begun while another was under way is a pool's, not a retry.
+func (s *series) measure(spans []span) {
+	prev := span{}
+	for i, a := range spans {
+		switch {
+		case i == 0:
+			prev = a
+		case a.from < prev.to:
+			s.parallel++
+			prev.to = max(prev.to, a.to)
+		default:
+			s.intervals = append(s.intervals, a.from-prev.from)
+			prev = a
+		}
 	}
-	if s.run.n > s.worst.n {
-		s.worst = s.run
-	}
-	s.run = attempts{}
 }
 
-// fit is the law of the first intervals of the series: those that show a
-// growth before it reaches its cap.
-func (a *attempts) fit() fit { return fitIntervals(a.intervals[:min(a.nint, keptIntervals)]) }
+// mean is the mean interval (ns).
+func (s *series) mean() int64 {
+	if len(s.buckets) < int(s.n) { // joined: whatever overlapped is not known
+		return (s.last - s.first) / int64(s.n-1)
+	}
+	sum := int64(0)
+	for _, d := range s.intervals {
+		sum += d
+	}
+	return sum / int64(len(s.intervals))
+}
 
 func (r *reconnects) finish(s *scene) (list []Finding) {
 	for i := range r.by.items {
-		d, k := &r.by.items[i].val, r.by.items[i].key
-		d.close()
-		a := &d.worst
-		if a.n < reconnectMin || a.nint < fitMin || s.scans.scanner(k.client) || s.scans.flooded(k.server) {
+		a, k := &r.by.items[i].val, r.by.items[i].key
+		if s.scans.scanner(k.client) || s.scans.flooded(k.server) {
 			continue
 		}
-		list = append(list, a.report(k, d.runs, s, r.by.dropped))
+		ok := new(moments)
+		if p := r.ledger.pair(k); p != nil {
+			ok = &p.ok
+		}
+		w, runs := a.worst(ok)
+		if w.n < reconnectMin || len(w.intervals) < fitMin {
+			continue
+		}
+		list = append(list, w.report(k, runs, r.by.dropped))
 	}
 	return list
 }
 
-func (a *attempts) report(k relation, runs uint32, s *scene, dropped uint64) Finding {
-	law := a.fit()
-	mean := a.sum / int64(a.nint)
+func (a *series) report(k relation, runs int, dropped uint64) Finding {
+	// The first intervals show a growth before it reaches its cap.
+	law := fitIntervals(a.intervals[:min(len(a.intervals), keptIntervals)])
+	mean := a.mean()
 	loop := law.pattern != exponentialInterval && (a.n >= loopMin && mean < loopFast || a.n >= loopLong && mean < loopSlow)
-	f := a.finding(KindReconnects, Info, Certain)
+	one := crowd{}
+	one.add(k.client)
+	all := a.group(&one)
+	f := all.finding(KindReconnects, Info, Certain)
 	client := endpoint{addr: k.client}
 	if loop {
 		f.Kind, f.Severity = KindReconnectLoop, Warning
@@ -164,8 +214,8 @@ func (a *attempts) report(k relation, runs uint32, s *scene, dropped uint64) Fin
 	f.number("begun while another was under way", float64(a.parallel), "")
 	end := "none succeeded while the capture ran"
 	if a.success != 0 {
-		f.seconds("from the first attempt to success", a.success-a.begin)
-		end = fmt.Sprintf("the next one succeeded, %s after the first", dur(a.success-a.begin))
+		f.seconds("from the first attempt to success", a.success-a.first)
+		end = fmt.Sprintf("the next one succeeded, %s after the first", dur(a.success-a.first))
 	}
 	f.overflow(dropped)
 	f.Title = fmt.Sprintf("%s dialled %s in vain %d times in a row; %s.", client, k.server, a.n, end)

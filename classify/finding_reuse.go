@@ -2,32 +2,57 @@ package classify
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 
 	"hangup/assembler"
 )
 
 const (
-	// reuseKept is how many of the latest sockets in TIME_WAIT are remembered
-	// until a connection takes their tuple over: more than a host's ports.
-	reuseKept = 1 << 16
+	// waitsKept is how many of the latest sockets in TIME_WAIT are remembered
+	// until a connection takes their tuple over: two thousand a second.
+	waitsKept = 1 << 17
 	// reuseMin is how many failures of that kind make a finding.
 	reuseMin = 2
+	// reusesKept is how many takeovers are remembered whose old connection
+	// has not been seen yet.
+	reusesKept = 1 << 12
 )
 
-// reuse follows SYNs that met a socket in TIME_WAIT.
+// reuse follows SYNs that met a server's socket in TIME_WAIT. Old and new
+// connection find each other by ID, whichever comes first; the memory of both
+// is bounded (3 MB of waits, 4,096 takeovers), and so are the pairs, reuseMax.
 type reuse struct {
-	waits []waited // ring, in the order of IDs
-	n     int
+	waits []waited         // by ID modulo waitsKept, of the latest
+	early map[uint64]taken // by the ID of the old connection
 	by    bounded[relation, reused]
 }
 
-// waited is a socket in TIME_WAIT.
+const reuseMax = 1 << 10
+
+// waited is a server's socket in TIME_WAIT.
 type waited struct {
 	id       uint64
 	from, to int64
-	side     assembler.Side // whose it is
 }
+
+// taken is a connection that took a tuple over.
+type taken struct {
+	pair    relation
+	began   int64
+	fate    reuseFate
+	example example
+}
+
+// reuseFate is what became of a SYN into TIME_WAIT.
+type reuseFate uint8
+
+const (
+	reuseAccepted reuseFate = iota
+	reuseDelayed
+	reuseRefused
+	reuseSilent
+)
 
 type reused struct {
 	group
@@ -36,75 +61,131 @@ type reused struct {
 }
 
 func newReuse() *reuse {
-	r := &reuse{}
-	r.by.max = 1024
+	r := &reuse{early: map[uint64]taken{}}
+	r.by.max = reuseMax
 	return r
 }
 
+func (r *reuse) clone(*ledger) collector {
+	return &reuse{slices.Clone(r.waits), maps.Clone(r.early), r.by.clone(nil)}
+}
+
 func (r *reuse) add(x *subject) {
-	c, v := x.c, x.v
-	if c.Predecessor != 0 && c.Gap < timeWaitWindows && c.End(assembler.Client).SYN.Seen() {
-		if w, ok := r.find(c.Predecessor); ok && w.from <= c.First.Time && c.First.Time < w.to {
-			r.outcome(c, v, w)
+	c := x.c
+	if c.Predecessor != 0 && c.Gap < timeWaitWindows && x.w.cl.SYN.Seen() {
+		t := takenBy(x)
+		if w, ok := r.find(c.Predecessor); ok {
+			r.meet(&t, w)
+		} else {
+			r.await(c.Predecessor, t)
 		}
 	}
-	for s := range c.Ends {
-		list := x.lives[s].list()
-		if len(list) == 0 || list[len(list)-1].State != assembler.TimeWait {
-			continue
+	w, ok := timeWaitOfServer(x)
+	if len(r.early) > 0 {
+		if t, met := r.early[c.ID]; met {
+			delete(r.early, c.ID)
+			if ok {
+				r.meet(&t, w)
+			}
+			return
 		}
-		last := list[len(list)-1]
-		w := waited{c.ID, last.From, last.From + TimeWaitOf(c.End(assembler.Side(s))), assembler.Side(s)}
-		if len(r.waits) < reuseKept {
-			r.waits = append(r.waits, w)
-		} else {
-			r.waits[r.n%reuseKept] = w
-		}
-		r.n++
-		return
+	}
+	if ok {
+		r.keep(w)
 	}
 }
 
-// find looks a connection up among those remembered, by bisection: they came
-// in the order of their IDs.
-func (r *reuse) find(id uint64) (waited, bool) {
-	n := len(r.waits)
-	at := func(i int) *waited { return &r.waits[(r.n+i)%n] }
-	if n < reuseKept {
-		at = func(i int) *waited { return &r.waits[i] }
+// await keeps a takeover until its old connection comes. Most never do, since
+// their TIME_WAIT was the client's, or none: the older half goes when there
+// is no room.
+func (r *reuse) await(old uint64, t taken) {
+	if len(r.early) >= reusesKept {
+		var began []int64
+		for _, o := range r.early {
+			began = append(began, o.began)
+		}
+		slices.Sort(began)
+		maps.DeleteFunc(r.early, func(_ uint64, o taken) bool { return o.began <= began[len(began)/2] })
 	}
-	i := sort.Search(n, func(i int) bool { return at(i).id >= id })
-	if i < n && at(i).id == id {
-		return *at(i), true
+	r.early[old] = t
+}
+
+// timeWaitOfServer is the TIME_WAIT that the server's socket ended in.
+func timeWaitOfServer(x *subject) (w waited, ok bool) {
+	if first, ok := x.w.firstFIN(); !ok || first != assembler.Server && !x.w.sv.FINCrossed {
+		return w, false
+	}
+	list := x.life(assembler.Server).list()
+	if len(list) == 0 || list[len(list)-1].State != assembler.TimeWait {
+		return w, false
+	}
+	last := list[len(list)-1]
+	return waited{x.c.ID, last.From, last.From + systemOf(x.w.sv, x.env.OS).TimeWait()}, true
+}
+
+func (r *reuse) keep(w waited) {
+	i := int(w.id % waitsKept)
+	if i >= len(r.waits) {
+		r.waits = slices.Grow(r.waits, i+1-len(r.waits))
+		r.waits = r.waits[:min(cap(r.waits), waitsKept)]
+	}
+	if r.waits[i].from <= w.from {
+		r.waits[i] = w
+	}
+}
+
+func (r *reuse) find(id uint64) (waited, bool) {
+	if i := int(id % waitsKept); i < len(r.waits) && r.waits[i].id == id {
+		return r.waits[i], true
 	}
 	return waited{}, false
 }
 
-// outcome tells what became of a SYN into TIME_WAIT. A kernel takes it if its
+// takenBy tells what became of a SYN into TIME_WAIT. A kernel takes it if its
 // timestamp or sequence number is beyond the old connection's (RFC 6191, RFC
 // 1122 4.2.2.13; tcp_timewait_state_process), else it answers with an ACK of
 // the old connection, which the dialler resets before it tries again, or
 // drops it.
-func (r *reuse) outcome(c *assembler.Conn, v *Verdict, w waited) {
-	u := r.by.at(relationOf(c))
-	u.all++
-	u.ages.add(c.First.Time - w.from)
-	cl := c.End(assembler.Client)
+func takenBy(x *subject) taken {
+	c, cl := x.c, x.w.cl
+	t := taken{pair: x.pair, began: c.First.Time, example: example{id: c.ID, at: c.First.Time, points: [3]point{
+		{c.First, assembler.Client, saysReuse, 0}, {cl.SYN.Last, assembler.Client, saysSYNAgain, int64(cl.SYN.Count)}}}}
 	switch {
 	case c.Established.Seen() && cl.SYN.Count == 1:
+		t.fate = reuseAccepted
+	case c.Established.Seen():
+		t.fate = reuseDelayed
+	case x.v.Cause == ConnectionRefused:
+		t.fate = reuseRefused
+	default:
+		t.fate = reuseSilent
+	}
+	return t
+}
+
+// meet counts a takeover, if the old socket was still there.
+func (r *reuse) meet(t *taken, w waited) {
+	if t.began < w.from || t.began >= w.to {
+		return
+	}
+	u := r.by.at(t.pair)
+	u.all++
+	u.ages.add(t.began - w.from)
+	switch t.fate {
+	case reuseAccepted:
 		u.accepted++
 		return
-	case w.side == assembler.Client:
-		// Its own TIME_WAIT does not answer for the server.
-		return
-	case c.Established.Seen():
+	case reuseDelayed:
 		u.delayed++
-	case v.Cause == ConnectionRefused:
+	case reuseRefused:
 		u.refused++
-	default:
+	case reuseSilent:
 		u.silent++
 	}
-	u.note(c, c.First.Time, point{c.First, assembler.Client, saysReuse, 0}, point{cl.SYN.Last, assembler.Client, saysSYNAgain, int64(cl.SYN.Count)})
+	u.count(t.began)
+	if u.keeps(&t.example) {
+		u.keep(&t.example)
+	}
 }
 
 func (r *reuse) finish(s *scene) (list []Finding) {

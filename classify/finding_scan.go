@@ -27,29 +27,66 @@ const (
 )
 
 // scans finds hosts that knock on many doors, and doors that are flooded, so
-// that other findings can leave them out.
+// that other findings can leave them out. It keeps scanHostsMax clients, of
+// which those with few dials take 200 bytes and the others 1 kB more, and
+// floodsMax endpoints with handshakes left unfinished, of 1 kB.
 type scans struct {
-	hosts   bounded[[16]byte, scanHost]
-	servers bounded[endpoint, floodServer]
+	hosts  table[hostKey, scanHost]
+	floods table[endpoint, group]
+	ledger *ledger
 }
 
+type hostKey = [16]byte
+
+const (
+	scanHostsMax = 1 << 13
+	floodsMax    = 1 << 10
+)
+
+// scanHost is one client. Its first few dials are kept as they are.
 type scanHost struct {
-	group
-	tried   uint64
-	futile  uint64
-	targets crowd
-	hosts   crowd
+	tried, futile uint32
+	first         [fewTargets]target
+	more          *scanHistory
 }
 
-type floodServer struct {
-	group
-	dials uint64
+const fewTargets = 2
+
+// target is an endpoint that was dialled, as a hash, and how that went.
+type target struct {
+	endpoint, host uint64
+	futile         bool
+	shown          tiny
 }
 
-func newScans() *scans {
-	s := &scans{}
-	s.hosts.max, s.servers.max = 4096, 4096
+// tiny is an example that one SYN shows.
+type tiny struct {
+	id uint64
+	at assembler.Stamp
+}
+
+type scanHistory struct {
+	endpoints, hosts [8]uint64 // bitmaps of hashes
+	group            group     // of the futile
+}
+
+func newScans(l *ledger) *scans {
+	s := &scans{ledger: l}
+	s.hosts.max, s.floods.max = scanHostsMax, floodsMax
 	return s
+}
+
+func (s *scans) clone(l *ledger) *scans {
+	return &scans{
+		hosts: s.hosts.clone(func(h *scanHost) {
+			if h.more != nil {
+				own := *h.more
+				h.more = &own
+			}
+		}),
+		floods: s.floods.clone(nil),
+		ledger: l,
+	}
 }
 
 // futile reports whether a dial led to nothing: it failed, or not one byte
@@ -70,27 +107,56 @@ func failedDial(v *Verdict) bool {
 
 func (s *scans) add(x *subject) {
 	c, v := x.c, x.v
-	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
-	if !cl.SYN.Seen() {
-		return
-	}
-	h := s.hosts.at(cl.Addr)
-	h.tried++
-	h.targets.add(target(sv))
-	h.hosts.add(sv.Addr)
-	if futile(c, v) {
-		h.futile++
-		h.note(c, c.First.Time, point{cl.SYN.First, assembler.Client, saysSYN, 0})
-	}
-	f := s.servers.at(endpointOf(sv))
-	f.dials++
+	cl := x.w.cl
+	h := s.hosts.at(&cl.Addr, x.clientHash)
+	t := target{x.serverHash, hashOf(&x.w.sv.Addr), futile(c, v), tiny{c.ID, cl.SYN.First}}
+	h.dial(&t)
 	if abandoned(c, v) {
-		f.note(c, c.First.Time, point{cl.SYN.First, assembler.Client, saysSYN, 0})
+		f := s.floods.at(&x.pair.server, x.serverHash)
+		f.count(c.First.Time)
+		f.clients.addHash(&cl.Addr, x.clientHash)
+		f.show(&t.shown)
 	}
 }
 
-// target makes one value of an address and port.
-func target(e *assembler.End) [16]byte {
+func (h *scanHost) dial(t *target) {
+	h.tried++
+	if t.futile {
+		h.futile++
+	}
+	if h.tried <= fewTargets {
+		h.first[h.tried-1] = *t
+		return
+	}
+	if h.more == nil {
+		h.more = new(scanHistory)
+		for i := range h.first {
+			h.more.dial(&h.first[i])
+		}
+	}
+	h.more.dial(t)
+}
+
+func (m *scanHistory) dial(t *target) {
+	m.endpoints[t.endpoint>>61] |= 1 << (t.endpoint >> 55 & 63)
+	m.hosts[t.host>>61] |= 1 << (t.host >> 55 & 63)
+	if t.futile {
+		m.group.count(t.shown.at.Time)
+		m.group.show(&t.shown)
+	}
+}
+
+// show keeps a SYN as an example if it is among the earliest.
+func (g *group) show(t *tiny) {
+	e := example{id: t.id, at: t.at.Time}
+	if g.keeps(&e) {
+		e.points[0] = point{t.at, assembler.Client, saysSYN, 0}
+		g.keep(&e)
+	}
+}
+
+// door makes one value of an address and port.
+func door(e *assembler.End) [16]byte {
 	a := e.Addr
 	a[0] ^= byte(e.Port >> 8)
 	a[1] ^= byte(e.Port)
@@ -106,22 +172,26 @@ func abandoned(c *assembler.Conn, v *Verdict) bool {
 
 // scanner reports whether a host was found to scan.
 func (s *scans) scanner(addr [16]byte) bool {
-	h := s.hosts.find(addr)
+	h := s.hosts.find(&addr, hashOf(&addr))
 	return h != nil && h.scans()
 }
 
 func (h *scanHost) scans() bool {
-	return h.targets.size() >= scanTargets && float64(h.futile) >= scanFutile*float64(h.tried)
+	return h.more != nil && float64(h.futile) >= scanFutile*float64(h.tried) && linear(h.more.endpoints[:]) >= scanTargets
 }
 
 // flooded reports whether an endpoint was flooded.
 func (s *scans) flooded(e endpoint) bool {
-	f := s.servers.find(e)
-	return f != nil && f.flooded()
+	f := s.floods.find(&e, e.hash())
+	return f != nil && s.flood(e, f)
 }
 
-func (f *floodServer) flooded() bool {
-	return f.n >= floodSize && float64(f.n) >= floodShare*float64(f.dials)
+func (s *scans) flood(e endpoint, f *group) bool {
+	if f.n < floodSize {
+		return false
+	}
+	l := s.ledger.server(e)
+	return l != nil && float64(f.n) >= floodShare*float64(l.dials)
 }
 
 // onlyScanners reports whether nobody but scanners is in the group.
@@ -137,32 +207,33 @@ func (s *scans) onlyScanners(g *group) bool {
 	return g.clients.n > 0
 }
 
-func (s *scans) finish(sc *scene) (list []Finding) {
+func (s *scans) finish(*scene) (list []Finding) {
 	for i := range s.hosts.items {
 		h := &s.hosts.items[i].val
 		if h.scans() {
 			list = append(list, h.report(endpoint{addr: s.hosts.items[i].key}, s.hosts.dropped))
 		}
 	}
-	for i := range s.servers.items {
-		f := &s.servers.items[i].val
-		if f.flooded() && !s.onlyScanners(&f.group) {
-			list = append(list, f.report(s.servers.items[i].key, sc))
+	for i := range s.floods.items {
+		f, k := &s.floods.items[i].val, s.floods.items[i].key
+		if s.flood(k, f) && !s.onlyScanners(f) {
+			list = append(list, reportFlood(k, f, s.ledger.server(k)))
 		}
 	}
 	return list
 }
 
 func (h *scanHost) report(host endpoint, dropped uint64) Finding {
-	f := h.finding(KindScan, Warning, Likely)
+	f := h.more.group.finding(KindScan, Warning, Likely)
 	f.at("client", host)
-	f.number("endpoints tried", float64(h.targets.size()), "")
-	f.number("hosts tried", float64(h.hosts.size()), "")
+	doors := linear(h.more.endpoints[:])
+	f.number("endpoints tried", float64(doors), "")
+	f.number("hosts tried", float64(linear(h.more.hosts[:])), "")
 	f.number("dials that led to nothing", float64(h.futile), "")
 	f.number("dials", float64(h.tried), "")
 	f.overflow(dropped)
 	f.harm = 1
-	f.Title = fmt.Sprintf("%s tries many doors: about %d endpoints, nearly all in vain.", host, h.targets.size())
+	f.Title = fmt.Sprintf("%s tries many doors: about %d endpoints, nearly all in vain.", host, doors)
 	f.What = "One host dials many addresses or ports, and hardly any dial leads to a conversation. " +
 		"That is how port scanners and worms behave, and vulnerability checks that somebody runs on purpose. " +
 		"Its failures are left out of the other findings, since they say nothing about the services."
@@ -171,13 +242,13 @@ func (h *scanHost) report(host endpoint, dropped uint64) Finding {
 	return f
 }
 
-func (f *floodServer) report(server endpoint, sc *scene) Finding {
+func reportFlood(server endpoint, f *group, l *serverStat) Finding {
 	out := f.finding(KindFlood, Serious, Likely)
 	out.at("server", server)
 	out.number("handshakes left unfinished", float64(f.n), "")
-	out.number("dials", float64(f.dials), "")
+	out.number("dials", float64(l.dials), "")
 	out.number("per second", float64(f.n)*1e9/float64(max(f.last-f.first, second)), "/s")
-	out.clients(&f.group)
+	out.clients(f)
 	out.Title = fmt.Sprintf("%s is flooded with SYNs: %d handshakes begun and never finished.", server, f.n)
 	out.What = "Most connection attempts at this port stop after one SYN. Real clients repeat an unanswered SYN, " +
 		"and acknowledge an answered one; tools that flood do neither. They fill the listener's queue of half-open " +

@@ -18,8 +18,10 @@ const silentMin = 2
 
 // silences gathers connections whose far end went quiet in use.
 type silences struct {
-	by bounded[silentEnd, silence]
+	by bounded[silentEnd, silence] // silencesMax of 2 kB
 }
+
+const silencesMax = 1 << 10
 
 type silentEnd struct {
 	host [16]byte
@@ -37,9 +39,11 @@ type silence struct {
 
 func newSilences() *silences {
 	s := &silences{}
-	s.by.max = 2048
+	s.by.max = silencesMax
 	return s
 }
+
+func (s *silences) clone(*ledger) collector { return &silences{s.by.clone(nil)} }
 
 func (s *silences) add(x *subject) {
 	c, v := x.c, x.v
@@ -73,7 +77,9 @@ func (s *silences) add(x *subject) {
 	if v.Cause == PeerVanished {
 		g.trying++
 	}
-	g.server = endpointOf(c.End(assembler.Server))
+	if sv := x.pair.server; g.n == 0 || sv.less(&g.server) {
+		g.server = sv // of several, one that does not depend on who came first
+	}
 	g.bytes += uint64(e.Outstanding())
 	last := t.Last
 	if w.rst != nil && w.rst.Time > last.Time {
@@ -119,8 +125,10 @@ func (s *silences) finish(sc *scene) (list []Finding) {
 
 // heartbeats recognises what keeps quiet connections alive.
 type heartbeats struct {
-	by bounded[endpoint, heartbeat]
+	by bounded[endpoint, heartbeat] // heartbeatsMax of 4 kB
 }
+
+const heartbeatsMax = 512
 
 type heartbeat struct {
 	tcp, app     group
@@ -135,9 +143,11 @@ type heartbeat struct {
 
 func newHeartbeats() *heartbeats {
 	h := &heartbeats{}
-	h.by.max = 512
+	h.by.max = heartbeatsMax
 	return h
 }
+
+func (h *heartbeats) clone(*ledger) collector { return &heartbeats{h.by.clone(nil)} }
 
 // probesMin is how many keep-alive probes show a period.
 const probesMin = 2
@@ -149,7 +159,7 @@ func (h *heartbeats) add(x *subject) {
 	if !beat && !answeredOnce(cl) && !answeredOnce(sv) {
 		return
 	}
-	g := h.by.at(endpointOf(sv))
+	g := h.by.at(x.pair.server)
 	for s := range c.Ends {
 		e, side := &c.Ends[s], assembler.Side(s)
 		if e.Probe.Idle > 0 && answeredOnce(e) {

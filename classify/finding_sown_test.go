@@ -3,7 +3,9 @@ package classify_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,10 +51,27 @@ func sow(t *testing.T, n int, seed uint64) {
 	if uint64(a.Len()) != stats.Connections {
 		t.Errorf("%d connections of %d", a.Len(), stats.Connections)
 	}
-	findings := a.Findings(in...)
-	hit := make([]bool, len(findings))
-	var lines []string
-	missed := 0
+	all := orders(judgedOf(a))
+	all["IDs"] = judgedOf(a)
+	for _, order := range slices.Sorted(maps.Keys(all)) {
+		findings := findingsOf(a.Env(), all[order], in...)
+		for i := range findings {
+			whole(t, a, int(stats.Packets), &findings[i])
+		}
+		hit, faults := compare(sown, findings)
+		t.Logf("%s: %d connections, %d packets: %s", order, stats.Connections, stats.Packets, score2(sown, findings, hit, faults))
+		if order == "IDs" {
+			t.Log(perKind(sown, findings, hit))
+		}
+		if len(faults) > 0 {
+			t.Errorf("%s: not as sown:\n%s", order, strings.Join(faults, "\n"))
+		}
+	}
+}
+
+// compare tells which findings were sown, and what was missed or invented.
+func compare(sown []generate.Sown, findings []classify.Finding) (hit []bool, faults []string) {
+	hit = make([]bool, len(findings))
 	for _, s := range sown {
 		ok := false
 		for i := range findings {
@@ -61,28 +80,27 @@ func sow(t *testing.T, n int, seed uint64) {
 			}
 		}
 		if !ok {
-			missed++
-			lines = append(lines, fmt.Sprintf("missed: %s at %s", s.Kind, s.Where))
+			faults = append(faults, fmt.Sprintf("missed: %s at %s", s.Kind, s.Where))
 		}
 	}
-	invented := 0
 	for i := range findings {
-		whole(t, a, int(stats.Packets), &findings[i])
 		if !hit[i] {
-			invented++
-			lines = append(lines, fmt.Sprintf("invented: %s: %s %v", findings[i].Kind, findings[i].Title, findings[i].Connections))
+			faults = append(faults, fmt.Sprintf("invented: %s: %s %v", findings[i].Kind, findings[i].Title, findings[i].Connections))
 		}
 	}
-	t.Logf("%d connections, %d packets: %s", stats.Connections, stats.Packets, score2(len(sown), missed, len(findings), invented))
-	t.Log(perKind(sown, findings, hit))
-	if missed+invented > 0 {
-		t.Errorf("not as sown:\n%s", strings.Join(lines, "\n"))
-	}
+	return hit, faults
 }
 
-func score2(sown, missed, found, invented int) string {
+func score2(sown []generate.Sown, findings []classify.Finding, hit []bool, faults []string) string {
+	invented := 0
+	for _, ok := range hit {
+		if !ok {
+			invented++
+		}
+	}
+	missed := len(faults) - invented
 	return fmt.Sprintf("%d sown, %d missed (recall %.3f); %d found, %d invented (precision %.3f)",
-		sown, missed, 1-float64(missed)/float64(sown), found, invented, 1-float64(invented)/float64(max(found, 1)))
+		len(sown), missed, 1-float64(missed)/float64(len(sown)), len(findings), invented, 1-float64(invented)/float64(max(len(findings), 1)))
 }
 
 // names reports whether the finding names the place.

@@ -2,6 +2,8 @@ package classify
 
 import (
 	"fmt"
+	"slices"
+	"sort"
 
 	"hangup/assembler"
 )
@@ -18,124 +20,139 @@ const (
 	stormLoss = 60 * second
 	// stormTimes is how far above the usual rate a wave must be.
 	stormTimes = 10
+	// stormsMax is how many servers' waves of dials long past are remembered.
+	stormsMax = 256
 )
 
-// storms looks for many clients that come back to one server at once.
-type storms struct {
-	pairs   bounded[relation, int64] // when the client's latest connection ended
-	servers bounded[endpoint, storm]
-}
+// storms are waves of many clients that come back to one server at once.
+type storms map[uint64]storm // by server, as a hash
 
 type storm struct {
-	dials  uint64
-	window []redial         // reconnects within stormWindow of the latest, the oldest first
-	hosts  map[[16]byte]int // the clients in window, and how often each is there
-	peak   wave
-	waves  uint32
-	lastAt int64
-}
-
-type redial struct {
-	at     int64
-	client [16]byte
+	peak  wave
+	waves uint32
 }
 
 type wave struct {
-	group
-	clientCount int
-	dials       int
-	at          int64
-	span        int64
+	clients, dials int
+	first, last    int64
+	shown          [maxExamples]dialled
 }
 
-func newStorms() *storms {
-	s := &storms{}
-	s.pairs.max, s.servers.max = 1<<14, 1024
+// stormsOf looks for waves in dials, which are in order.
+func stormsOf(dials []dialled) storms {
+	ends := map[uint64][]int64{} // of lost connections, by client and server
+	for i := range dials {
+		if d := &dials[i]; d.lost != 0 {
+			k := relationHash(d.client, d.server)
+			ends[k] = append(ends[k], d.lost)
+		}
+	}
+	if len(ends) < stormClients {
+		return nil
+	}
+	for _, list := range ends {
+		slices.Sort(list)
+	}
+	again := map[uint64][]dialled{} // reconnects by server
+	for i := range dials {
+		d := &dials[i]
+		if d.flags&dialCounted != 0 {
+			continue
+		}
+		if list := ends[relationHash(d.client, d.server)]; len(list) > 0 {
+			k := sort.Search(len(list), func(k int) bool { return list[k] >= d.at })
+			if k > 0 && d.at-list[k-1] < stormLoss {
+				again[d.server] = append(again[d.server], *d)
+			}
+		}
+	}
+	out := storms{}
+	for server, list := range again {
+		if s := waves(list); s.waves > 0 {
+			out[server] = s
+		}
+	}
+	return out
+}
+
+// waves finds the windows in which most clients came back.
+func waves(list []dialled) (s storm) {
+	hosts := map[uint64]int{}
+	start, lastAt := 0, int64(0)
+	for i := range list {
+		d := &list[i]
+		for d.at-list[start].at >= stormWindow {
+			k := list[start].client
+			if hosts[k]--; hosts[k] == 0 {
+				delete(hosts, k)
+			}
+			start++
+		}
+		hosts[d.client]++
+		n := len(hosts)
+		if n < stormClients {
+			continue
+		}
+		if s.waves == 0 || d.at-lastAt > 2*stormWindow {
+			s.waves++
+		}
+		lastAt = d.at
+		if n > s.peak.clients {
+			s.peak = wave{clients: n, dials: i + 1 - start, first: list[start].at, last: d.at}
+			copy(s.peak.shown[:], list[start:i+1])
+		}
+	}
 	return s
 }
 
-func (s *storms) add(x *subject) {
-	c, v := x.c, x.v
-	if !c.End(assembler.Client).SYN.Seen() {
-		return
-	}
-	k := relationOf(c)
-	known := s.pairs.find(k)
-	again := known != nil && c.First.Time >= *known && c.First.Time-*known < stormLoss
-	last := s.pairs.at(k)
-	// Only an end that the client did not choose makes it come back.
-	if v.Class == Reset && v.By != ByClient || v.Class == TimedOut || v.Class == Graceful && v.By == ByServer {
-		*last = max(*last, c.Last.Time)
-	}
-	t := s.servers.at(k.server)
-	t.dials++
-	if again {
-		t.redial(c)
-	}
-}
-
-// stormDials bounds a wave: more reconnects at once make it no clearer.
-const stormDials = 4096
-
-// redial adds one reconnect to the wave under way.
-func (t *storm) redial(c *assembler.Conn) {
-	at := c.First.Time
-	old := 0
-	for old < len(t.window) && (at-t.window[old].at >= stormWindow || len(t.window)-old >= stormDials) {
-		t.leave(t.window[old].client)
-		old++
-	}
-	t.window = append(t.window[old:], redial{at, c.End(assembler.Client).Addr})
-	if t.hosts == nil {
-		t.hosts = make(map[[16]byte]int)
-	}
-	t.hosts[c.End(assembler.Client).Addr]++
-	n := len(t.hosts)
-	if n < stormClients {
-		return
-	}
-	if at-t.lastAt > 2*stormWindow {
-		t.waves++
-	}
-	t.lastAt = at
-	if n > t.peak.clientCount {
-		t.peak.clientCount, t.peak.dials = n, len(t.window)
-		t.peak.at, t.peak.span = t.window[0].at, at-t.window[0].at
-		t.peak.note(c, at, point{c.First, assembler.Client, saysSYN, 0})
-	}
-}
-
-// leave takes one of a client's reconnects out of the wave.
-func (t *storm) leave(client [16]byte) {
-	if t.hosts[client]--; t.hosts[client] == 0 {
-		delete(t.hosts, client)
-	}
-}
-
-func (s *storms) finish(sc *scene) (list []Finding) {
-	for i := range s.servers.items {
-		t, server := &s.servers.items[i].val, s.servers.items[i].key
-		w := &t.peak
-		usual := float64(t.dials-uint64(w.dials)) * float64(stormWindow) / float64(sc.length())
-		if w.clientCount < stormClients || float64(w.dials) < stormTimes*usual || sc.scans.flooded(server) {
+// join adds what was seen at another time.
+func (s storms) join(o storms) {
+	for k, b := range o {
+		a, known := s[k]
+		if !known && len(s) >= stormsMax {
 			continue
 		}
-		f := w.finding(KindStorm, Serious, Likely)
-		f.Total = uint64(w.dials)
-		f.harm = float64(w.dials)
-		f.First, f.Last = w.at, w.at+w.span
-		f.at("server", server)
-		f.number("clients in the largest wave", float64(w.clientCount), "")
-		f.number("dials in it", float64(w.dials), "")
-		f.seconds("within", w.span)
-		f.number("waves", float64(t.waves), "")
-		f.number("dials per second otherwise", usual, "/s")
-		f.overflow(s.servers.dropped)
-		f.Title = fmt.Sprintf("%d clients that had lost %s came back within %s of each other.", w.clientCount, server, dur(max(w.span, milli)))
-		f.What = "Clients that lose their connections at the same moment and wait for the same time dial again at the same moment. " +
-			"The server meets all of them at once, with all their handshakes, logins and caches to fill, often just after a restart; what it cannot take in time fails and comes back in step once more."
-		f.Advice = "Spread the reconnects: multiply each delay by a random factor (0.5 + rand.Float64()/2), also the first one. On the server close old connections little by little at shutdown (http.Server.Shutdown after a drain period), and limit how many handshakes run at once."
-		list = append(list, f)
+		if b.peak.clients > a.peak.clients {
+			a.peak = b.peak
+		}
+		a.waves += b.waves
+		s[k] = a
+	}
+}
+
+func (s storms) findings(sc *scene) (list []Finding) {
+	for i := range sc.ledger.servers.items {
+		it := &sc.ledger.servers.items[i]
+		t, ok := s[it.hash]
+		if !ok {
+			continue
+		}
+		w, server := &t.peak, it.key
+		usual := float64(it.val.dials-min(it.val.dials, uint32(w.dials))) * float64(stormWindow) / float64(sc.length())
+		if float64(w.dials) < stormTimes*usual || sc.scans.flooded(server) {
+			continue
+		}
+		list = append(list, w.report(server, t.waves, usual))
 	}
 	return list
+}
+
+func (w *wave) report(server endpoint, waves uint32, usual float64) Finding {
+	f := Finding{Kind: KindStorm, Severity: Serious, Confidence: Likely, Total: uint64(w.dials), First: w.first, Last: w.last, harm: float64(w.dials)}
+	for i := range min(w.dials, maxExamples) {
+		d := &w.shown[i]
+		f.example(&example{id: d.id, points: [3]point{{d.stamp(), assembler.Client, saysSYN, 0}}})
+	}
+	span := w.last - w.first
+	f.at("server", server)
+	f.number("clients in the largest wave", float64(w.clients), "")
+	f.number("dials in it", float64(w.dials), "")
+	f.seconds("within", span)
+	f.number("waves", float64(waves), "")
+	f.number("dials per second otherwise", usual, "/s")
+	f.Title = fmt.Sprintf("%d clients that had lost %s came back within %s of each other.", w.clients, server, dur(max(span, milli)))
+	f.What = "Clients that lose their connections at the same moment and wait for the same time dial again at the same moment. " +
+		"The server meets all of them at once, with all their handshakes, logins and caches to fill, often just after a restart; what it cannot take in time fails and comes back in step once more."
+	f.Advice = "Spread the reconnects: multiply each delay by a random factor (0.5 + rand.Float64()/2), also the first one. On the server close old connections little by little at shutdown (http.Server.Shutdown after a drain period), and limit how many handshakes run at once."
+	return f
 }

@@ -25,6 +25,10 @@ const (
 	// finWait2Linux is net.ipv4.tcp_fin_timeout's default: how long an
 	// orphaned socket waits for the peer's FIN (tcp_time_wait, TCP_FIN_WAIT2).
 	finWait2Linux = 60 * second
+	// finWait2Windows is TcpFinWait2Delay's default, finWait2Mac the BSDs'
+	// tcp_finwait2_timeout.
+	finWait2Windows = 120 * second
+	finWait2Mac     = 60 * second
 )
 
 // Lifetimes derives the states that side s's socket went through from the
@@ -180,12 +184,12 @@ func (l *lives) expiry(t turn) int64 {
 		return t.at
 	case assembler.TimeWait:
 		// A FIN that comes again starts the wait anew (tcp_timewait_state_process).
-		return max(t.at, l.o.FIN.Last.Time) + TimeWaitOf(l.e)
+		return max(t.at, l.o.FIN.Last.Time) + systemOf(l.e, l.w.env.OS).TimeWait()
 	case assembler.FinWait2:
 		// Only of a socket that its program has closed; one that took data
 		// since is half-closed, and waits for ever.
 		if l.e.AckedPastFIN == 0 && !l.o.FIN.Answered.Seen() {
-			return t.at + finWait2Linux
+			return t.at + systemOf(l.e, l.w.env.OS).FinWait2()
 		}
 	}
 	return never
@@ -219,28 +223,71 @@ func (l *lives) death() (at int64, inferred bool) {
 	return at, inferred
 }
 
-// TimeWaitOf is how long (ns) the system of e keeps a socket in TIME_WAIT, by
-// the best guess its packets allow: a hop count that began at 128 is
-// Windows, timestamps with a window scale of 6 macOS, all else Linux.
-func TimeWaitOf(e *assembler.End) int64 {
-	switch guessOS(e) {
-	case "windows":
+// System is an operating system, as far as its TCP differs.
+type System uint8
+
+const (
+	AnySystem System = iota // not told: guessed for each end
+	Linux
+	Darwin
+	Windows
+	numSystems
+)
+
+var systemNames = [...]string{"auto", "linux", "darwin", "windows"}
+
+func (s System) String() string { return systemNames[s] }
+
+// ParseSystem is the inverse of System.String.
+func ParseSystem(s string) (System, bool) { i, ok := index(systemNames[:], s); return System(i), ok }
+
+// TimeWait is how long (ns) a socket stays in TIME_WAIT; Linux's where the
+// system is not told.
+func (s System) TimeWait() int64 {
+	switch s {
+	case Windows:
 		return timeWaitWindows
-	case "macos":
+	case Darwin:
 		return timeWaitMac
 	}
 	return timeWaitLinux
 }
 
-// guessOS guesses the system behind an end from its SYN: initial hop count
-// 128 is Windows; 64 with window scale 5 or 6 and timestamps macOS and iOS
-// (Linux scales by 7 and more with its default tcp_rmem).
-func guessOS(e *assembler.End) string {
-	switch {
-	case e.TTLFirst > 64 && e.TTLFirst <= 128:
-		return "windows"
-	case e.SYN.Seen() && e.TTLFirst <= 64 && e.Opts&capture.OptTimestamps != 0 && e.Opts&capture.OptWScale != 0 && (e.WScale == 5 || e.WScale == 6):
-		return "macos"
+// FinWait2 is how long (ns) an orphaned socket waits for its peer's FIN.
+func (s System) FinWait2() int64 {
+	switch s {
+	case Windows:
+		return finWait2Windows
+	case Darwin:
+		return finWait2Mac
 	}
-	return "linux"
+	return finWait2Linux
+}
+
+// Ports is the default range of local ports.
+func (s System) Ports() (low, high uint16) {
+	if s == Linux || s == AnySystem {
+		return 32768, 60999 // net.ipv4.ip_local_port_range
+	}
+	return 49152, 65535 // RFC 6335 6
+}
+
+// TimeWaitOf is how long (ns) the system of e keeps a socket in TIME_WAIT, by
+// the best guess its packets allow.
+func TimeWaitOf(e *assembler.End) int64 { return systemOf(e, AnySystem).TimeWait() }
+
+// systemOf is the system behind an end: as told, or guessed from its SYN. An
+// initial hop count of 128 is Windows; 64 with window scale 5 or 6 and
+// timestamps macOS and iOS (Linux scales by 7 and more with its default
+// tcp_rmem).
+func systemOf(e *assembler.End, told System) System {
+	switch {
+	case told != AnySystem:
+		return told
+	case e.TTLFirst > 64 && e.TTLFirst <= 128:
+		return Windows
+	case e.SYN.Seen() && e.TTLFirst <= 64 && e.Opts&capture.OptTimestamps != 0 && e.Opts&capture.OptWScale != 0 && (e.WScale == 5 || e.WScale == 6):
+		return Darwin
+	}
+	return Linux
 }

@@ -21,7 +21,6 @@ type Series struct {
 // states counts the sockets of all hosts, as many as bounded allows.
 type states struct {
 	hosts bounded[[16]byte, hostStates]
-	start int64
 }
 
 type hostStates struct {
@@ -35,10 +34,7 @@ func (s *states) add(c *assembler.Conn, v *Verdict, env Env) {
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return
 	}
-	if s.start == 0 {
-		s.start = c.First.Time
-		s.hosts.max = maxSeriesHosts
-	}
+	s.hosts.max = maxSeriesHosts
 	for _, side := range []assembler.Side{assembler.Client, assembler.Server} {
 		list := Lifetimes(c, side, env)
 		if len(list) == 0 {
@@ -47,7 +43,7 @@ func (s *states) add(c *assembler.Conn, v *Verdict, env Env) {
 		h := s.hosts.at(c.End(side).Addr)
 		for _, iv := range list {
 			if h.by[iv.State] == nil {
-				h.by[iv.State] = &sampled{start: s.start, width: firstWidth}
+				h.by[iv.State] = new(sampled)
 			}
 			h.by[iv.State].add(iv.From, min(iv.To, env.End+1))
 		}
@@ -59,38 +55,53 @@ func (s *states) series() []Series {
 	var list []Series
 	for i := range s.hosts.items {
 		it := &s.hosts.items[i]
-		list = append(list, it.val.series(it.key, it.weight, s.start))
+		list = append(list, it.val.series(it.key, it.weight))
 	}
 	slices.SortStableFunc(list, func(a, b Series) int { return int(min(1, max(-1, int64(b.Sockets)-int64(a.Sockets)))) })
 	return list
 }
 
-func (h *hostStates) series(addr [16]byte, n uint64, start int64) Series {
-	out := Series{Host: netip.AddrFrom16(addr).Unmap(), Sockets: n, Start: start, Width: firstWidth}
+func (h *hostStates) series(addr [16]byte, n uint64) Series {
+	out := Series{Host: netip.AddrFrom16(addr).Unmap(), Sockets: n}
+	var all ring // what all states together span
 	for _, s := range h.by {
 		if s != nil {
-			out.Width = max(out.Width, s.width)
+			all.shift = max(all.shift, s.shift)
 		}
 	}
-	for st, s := range h.by {
+	for _, s := range h.by {
 		if s == nil {
 			continue
 		}
-		for s.width < out.Width {
+		for s.shift < all.shift {
 			s.fold()
 		}
-		sum, last := int32(0), 0
-		counts := make([]int32, bins)
-		for i, d := range s.diff {
-			sum += d
-			counts[i] = sum
-			if d != 0 {
-				last = i
-			}
+		if !all.used || s.lo < all.lo {
+			all.lo, all.used = s.lo, true
 		}
-		out.Counts[st] = counts[:last+1]
+	}
+	out.Start, out.Width = all.start(), all.width()
+	for st, s := range h.by {
+		if s != nil {
+			out.Counts[st] = s.counts(all.lo)
+		}
 	}
 	return out
+}
+
+// counts are the numbers from moment lo on, to where they are 0 for good.
+func (s *sampled) counts(lo int64) []int32 {
+	counts := make([]int32, s.hi-lo+1)
+	sum, last := int32(0), 0
+	for i := s.lo; i <= s.hi; i++ {
+		d := s.diff[place(i)]
+		sum += d
+		counts[i-lo] = sum
+		if d != 0 {
+			last = int(i - lo)
+		}
+	}
+	return counts[:last+1]
 }
 
 // StateSeries tells how many sockets each host had in each state over time,

@@ -1,106 +1,177 @@
 package classify
 
-// The timelines below have a fixed number of bins; when time runs beyond the
-// last one, pairs of bins become one and each lasts twice as long. So they
-// need no knowledge of how long a capture is, and never grow.
+// The timelines below have a fixed number of bins, which lie at multiples of
+// their width. When time spans more than they hold, pairs of bins become one
+// and each lasts twice as long. So they need no knowledge of how long a
+// capture is, never grow, and do not depend on the order in which they are
+// filled.
 
-// bins is a timeline's resolution: a minute-long capture shows 60 ms, a day
-// three minutes, which is what a plot across a terminal can show anyway.
+// bins is a timeline's resolution: a minute-long capture shows 125 ms, a day
+// four minutes, which is what a plot across a terminal can show anyway.
 const bins = 512
 
 // firstWidth is how long (ns) a bin lasts at first. Half a second is below
-// every lifetime that is eventCount here (TIME_WAIT 30 s).
+// every lifetime that is counted here (TIME_WAIT 30 s).
 const firstWidth = second / 2
 
-// sampled counts how many of something exist at the moments Start + i·Width.
+// ring is where the bins of a timeline are: bin b at b modulo bins.
+type ring struct {
+	shift  uint8 // each bin lasts firstWidth<<shift
+	used   bool
+	lo, hi int64 // first and last bin in use
+}
+
+func (r *ring) width() int64 { return firstWidth << r.shift }
+
+// start is when the first bin in use begins, or is.
+func (r *ring) start() int64 { return r.lo * r.width() }
+
+func floor(t, width int64) int64 {
+	if t < 0 {
+		return -((-t + width - 1) / width)
+	}
+	return t / width
+}
+
+func place(bin int64) int { return int(uint64(bin) % bins) }
+
+// sampled counts how many of something exist at the moments i·width.
 type sampled struct {
-	start, width int64
-	diff         [bins]int32
+	ring
+	diff [bins]int32
 }
 
 // add lets one exist from one time until, exclusively, another (ns).
 func (s *sampled) add(from, to int64) {
-	if to <= from {
-		return
+	i, j := s.index(from), s.index(to)
+	if j <= i {
+		if to <= from {
+			return
+		}
+		j = i // it spans no moment, but time
 	}
-	if s.width == 0 {
-		s.start, s.width = from, firstWidth
-	}
-	for (to-s.start)/s.width >= bins-1 {
+	for !s.take(i, j) {
 		s.fold()
+		i, j = s.index(from), s.index(to)
 	}
-	if i, j := s.index(from), s.index(to); i < j {
-		s.diff[i]++
-		s.diff[j]--
+	s.diff[place(i)]++
+	s.diff[place(j)]--
+}
+
+// take makes room for bins from i to j, and reports whether there is any.
+func (r *ring) take(i, j int64) bool {
+	if r.used {
+		i, j = min(i, r.lo), max(j, r.hi)
 	}
+	if j-i >= bins {
+		return false
+	}
+	r.lo, r.hi, r.used = i, j, true
+	return true
 }
 
 // index is the first moment at or after t.
-func (s *sampled) index(t int64) int64 {
-	return (max(t-s.start, 0) + s.width - 1) / s.width
-}
+func (r *ring) index(t int64) int64 { return floor(t-1, r.width()) + 1 }
 
 // fold drops every second moment, exactly.
 func (s *sampled) fold() {
 	var d [bins]int32
-	for i, n := range s.diff {
-		d[(i+1)/2] += n
+	if s.used {
+		for i := s.lo; i <= s.hi; i++ {
+			d[place((i+1)>>1)] += s.diff[place(i)]
+		}
+		s.lo, s.hi = (s.lo+1)>>1, (s.hi+1)>>1
 	}
 	s.diff = d
-	s.width *= 2
+	s.shift++
 }
 
 // peak is the largest count at any of the moments, and when it occurred.
 func (s *sampled) peak() (n int32, at int64) {
 	sum := int32(0)
-	for i, d := range s.diff {
-		if sum += d; sum > n {
-			n, at = sum, s.start+int64(i)*s.width
+	for i := s.lo; i <= s.hi; i++ {
+		if sum += s.diff[place(i)]; sum > n {
+			n, at = sum, i*s.width()
 		}
 	}
 	return n, at
 }
 
-// eventCount counts events per bin [Start + i·Width, Start + (i+1)·Width).
+// eventCount counts events per bin [i·width, (i+1)·width).
 type eventCount struct {
-	start, width int64
-	n            [bins]uint32
+	ring
+	n [bins]uint32
 }
 
 func (c *eventCount) add(t int64) {
-	if c.width == 0 {
-		c.start, c.width = t, firstWidth
-	}
-	for (t-c.start)/c.width >= bins {
+	for {
+		i := floor(t, c.width())
+		if c.take(i, i) {
+			c.n[place(i)]++
+			return
+		}
 		c.widen()
 	}
-	c.n[max(t-c.start, 0)/c.width]++
 }
 
 // widen joins pairs of bins.
 func (c *eventCount) widen() {
-	for i := range bins / 2 {
-		c.n[i] = c.n[2*i] + c.n[2*i+1]
+	var n [bins]uint32
+	if c.used {
+		for i := c.lo; i <= c.hi; i++ {
+			n[place(i>>1)] += c.n[place(i)]
+		}
+		c.lo, c.hi = c.lo>>1, c.hi>>1
 	}
-	clear(c.n[bins/2:])
-	c.width *= 2
+	c.n = n
+	c.shift++
+}
+
+// in is how many events bin i counts.
+func (c *eventCount) in(i int64) uint32 {
+	if !c.used || i < c.lo || i > c.hi {
+		return 0
+	}
+	return c.n[place(i)]
+}
+
+// until is how many events happened before t, as far as bins tell.
+func (c *eventCount) until(t int64) (n uint64) {
+	for i := c.lo; c.used && i <= c.hi && i*c.width() <= t; i++ {
+		n += uint64(c.in(i))
+	}
+	return n
+}
+
+// median is a time before and after which about as many events happened.
+func (c *eventCount) median() int64 {
+	total, sum := uint64(0), uint64(0)
+	for _, n := range c.n {
+		total += uint64(n)
+	}
+	for i := c.lo; i <= c.hi; i++ {
+		if sum += uint64(c.in(i)); 2*sum >= total {
+			return i*c.width() + c.width()/2
+		}
+	}
+	return 0
 }
 
 // busiest is the largest number of events per second (of time) within any
 // window of at least the given length (ns), and when that window began.
 func (c *eventCount) busiest(window int64) (perSecond float64, at int64) {
-	if c.width == 0 {
+	if !c.used {
 		return 0, 0
 	}
-	k := int(max(1, (window+c.width-1)/c.width))
+	k := max(1, (window+c.width()-1)/c.width())
 	sum := uint32(0)
-	for i, n := range c.n {
-		sum += n
-		if i >= k {
-			sum -= c.n[i-k]
+	for i := c.lo; i <= c.hi; i++ {
+		sum += c.in(i)
+		if i-k >= c.lo {
+			sum -= c.in(i - k)
 		}
-		if r := float64(sum) * float64(second) / float64(int64(k)*c.width); r > perSecond {
-			perSecond, at = r, c.start+int64(max(0, i-k+1))*c.width
+		if r := float64(sum) * float64(second) / float64(k*c.width()); r > perSecond {
+			perSecond, at = r, max(c.lo, i-k+1)*c.width()
 		}
 	}
 	return perSecond, at

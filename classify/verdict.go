@@ -165,6 +165,8 @@ type Env struct {
 	End int64
 	// Truncated: the input broke off, so silence at its end proves nothing.
 	Truncated bool
+	// OS is the system that all hosts are taken to run; AnySystem: guessed for each.
+	OS System
 	// EncapName describes a capture.Packet.Encap key; nil gives "".
 	EncapName func(uint32) string
 }

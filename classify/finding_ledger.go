@@ -1,0 +1,197 @@
+package classify
+
+import (
+	"math"
+	"math/bits"
+
+	"hangup/assembler"
+)
+
+// ledger counts what is needed of every connection, by server endpoint and by
+// client host and server endpoint, whatever became of it. Collectors look
+// here for the healthy traffic beside what they have found.
+//
+// It is bounded by serversMax (of up to 3 kB each, once there are more than
+// fewMoments dials) and pairsMax (up to 0.6 kB; portTimes beyond portsTimed dials).
+type ledger struct {
+	servers table[endpoint, serverStat]
+	pairs   table[relation, pairStat]
+}
+
+const (
+	serversMax = 1 << 12
+	pairsMax   = 1 << 14
+)
+
+// serverStat is what a server endpoint has done.
+type serverStat struct {
+	dials       uint32 // SYNs of distinct connections
+	handshakes  uint32 // completed
+	closedAfter uint32 // connections that it closed after the client, in time
+	ok          moments
+	early       [fewMoments]int64 // of dials, until there are more
+	dialled     *eventCount
+	rtt         roundTrips
+}
+
+// pairStat is what passed between a client host and a server endpoint.
+type pairStat struct {
+	conns       uint32 // of two packets at least
+	closedAfter uint32 // closed by the client after the server, in time
+	sent, again [2]uint64
+	established uint32  // connections, however begun
+	ok          moments // dials that were not fruitless
+	ports       portUse
+}
+
+func newLedger() *ledger {
+	l := &ledger{}
+	l.servers.max, l.pairs.max = serversMax, pairsMax
+	return l
+}
+
+func (l *ledger) add(x *subject) {
+	c, v := x.c, x.v
+	cl, sv := x.w.cl, x.w.sv
+	s := l.servers.at(&x.pair.server, x.serverHash)
+	p := l.pairs.at(&x.pair, x.pairHash)
+	if cl.Packets+sv.Packets >= 2 {
+		p.conns++
+	}
+	est := c.Established.Seen()
+	if est {
+		s.handshakes++
+	}
+	if cl.SYN.Seen() {
+		s.dial(c.First.Time)
+		if est && c.Partial&assembler.OneWay == 0 {
+			s.ok.add(c.First.Time)
+			if cl.SYN.Count == 1 {
+				s.rtt.add(c.RTTServer + c.RTTClient)
+			}
+		}
+		if (est || cl.Bytes > 0) && !fruitless(c, v) {
+			p.ok.add(c.First.Time)
+		}
+		p.ports.add(x)
+	}
+	if est || c.Partial&assembler.NoStart != 0 {
+		p.path(c, v)
+	}
+	if passive, ok := closedInTime(x.w, v); ok && passive == assembler.Server {
+		s.closedAfter++
+	} else if ok {
+		p.closedAfter++
+	}
+}
+
+// dial counts a dial. The first few need no timeline: most servers of a scan
+// are dialled once.
+func (s *serverStat) dial(t int64) {
+	s.dials++
+	switch {
+	case s.dialled != nil:
+		s.dialled.add(t)
+	case s.dials <= fewMoments:
+		s.early[s.dials-1] = t
+	default:
+		s.dialled = new(eventCount)
+		for _, old := range s.early {
+			s.dialled.add(old)
+		}
+		s.dialled.add(t)
+	}
+}
+
+// closedInTime is the side that closed after its peer, before the peer's
+// kernel lost patience.
+func closedInTime(w *view, v *Verdict) (passive assembler.Side, ok bool) {
+	if v.Cause == CloseWaitLeak || v.Cause == FinWait2Expired || w.c.Partial&assembler.OneWay != 0 || !w.cl.FIN.Seen() || !w.sv.FIN.Seen() {
+		return 0, false
+	}
+	first, _ := w.firstFIN()
+	return first.Peer(), true
+}
+
+func (p *pairStat) path(c *assembler.Conn, v *Verdict) {
+	// A dead peer is no lossy path; its retransmissions are not counted.
+	if v.Class == TimedOut || v.Cause == PeerVanished || v.Cause == PMTUBlackhole {
+		return
+	}
+	p.established++
+	for s := range c.Ends {
+		p.sent[s] += uint64(c.Ends[s].Packets)
+		p.again[s] += uint64(c.Ends[s].Retransmits)
+	}
+}
+
+func (l *ledger) server(e endpoint) *serverStat {
+	return l.servers.find(&e, e.hash())
+}
+
+// successes are the times at which dials to e succeeded.
+func (l *ledger) successes(e endpoint) *moments {
+	if s := l.server(e); s != nil {
+		return &s.ok
+	}
+	return new(moments)
+}
+
+func (l *ledger) pair(r relation) *pairStat {
+	return l.pairs.find(&r, r.hash())
+}
+
+func (e *endpoint) hash() uint64 { return mix(hashOf(&e.addr) + uint64(e.port)*0x9e3779b97f4a7c15) }
+
+func (r *relation) hash() uint64 { return relationHash(hashOf(&r.client), r.server.hash()) }
+
+func relationHash(client, server uint64) uint64 { return mix(client*3 ^ server) }
+
+func (l *ledger) clone() *ledger {
+	return &ledger{
+		servers: l.servers.clone(func(s *serverStat) {
+			s.ok.part()
+			if s.dialled != nil {
+				own := *s.dialled
+				s.dialled = &own
+			}
+		}),
+		pairs: l.pairs.clone(func(p *pairStat) {
+			p.ok.part()
+			if p.ports.over != nil {
+				own := *p.ports.over
+				p.ports.over = &own
+			}
+		}),
+	}
+}
+
+// roundTrips is a histogram of round trips with two steps to an octave, from
+// 10 µs to ten seconds.
+type roundTrips struct {
+	n     [40]uint32
+	total uint32
+}
+
+func (r *roundTrips) add(d int64) {
+	u := uint64(max(d, 0)) / 10_000
+	length := bits.Len64(u)
+	i := 2 * length
+	if length >= 2 {
+		i += int(u >> (length - 2) & 1)
+	}
+	r.n[min(i, len(r.n)-1)]++
+	r.total++
+}
+
+// median is right to a quarter or so.
+func (r *roundTrips) median() int64 {
+	sum := uint32(0)
+	for i, n := range r.n {
+		if sum += n; 2*sum > r.total {
+			low := 10_000 * math.Exp2(float64(i/2-1))
+			return int64(low * (1.25 + 0.5*float64(i%2)))
+		}
+	}
+	return 0
+}

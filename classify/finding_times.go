@@ -1,0 +1,285 @@
+package classify
+
+import (
+	"math/bits"
+	"slices"
+	"sort"
+)
+
+// moments is a set of times as a bitmap of bins, which double in width as it
+// spans more time: when it was empty and when not is known to one part in a
+// thousand of that span, and its size is bounded (momentBits/8 bytes). What
+// it holds depends on the set alone, not on the order of add.
+type moments struct {
+	n           uint32
+	shift       uint8 // a bin is 1<<shift ns
+	first, last int64
+	few         [fewMoments]int64 // all of them, until there are more
+	bits        *[momentBits / 64]uint64
+}
+
+const (
+	fewMoments = 4
+	momentBits = 2048
+	// momentShift makes the narrowest bin 65 µs: no two outages are closer.
+	momentShift = 16
+)
+
+func (m *moments) add(t int64) {
+	first, last := m.first, m.last
+	if m.n == 0 {
+		first, last = t, t
+	}
+	low := first // of what the bitmap holds
+	m.first, m.last = min(first, t), max(last, t)
+	if m.n != 1<<32-1 {
+		m.n++
+	}
+	switch {
+	case m.n <= fewMoments:
+		m.few[m.n-1] = t
+		return
+	case m.bits == nil:
+		m.bits = new([momentBits / 64]uint64)
+		m.shift = momentShift
+		for m.last>>m.shift-m.first>>m.shift >= momentBits {
+			m.shift++
+		}
+		for _, old := range m.few {
+			m.set(old >> m.shift)
+		}
+	}
+	for m.last>>m.shift-m.first>>m.shift >= momentBits {
+		m.widen(low >> m.shift)
+	}
+	m.set(t >> m.shift)
+}
+
+// Bin b is at place b modulo momentBits: the bitmap goes round.
+func (m *moments) set(bin int64) {
+	i := uint64(bin) % momentBits
+	m.bits[i/64] |= 1 << (i % 64)
+}
+
+// widen joins pairs of bins, of which low is the first that may be set.
+func (m *moments) widen(low int64) {
+	old := *m.bits
+	clear(m.bits[:])
+	for w, word := range old {
+		for ; word != 0; word &= word - 1 {
+			place := int64(w*64 + bits.TrailingZeros64(word))
+			bin := low + int64(uint64(place-low)%momentBits)
+			m.set(bin >> 1)
+		}
+	}
+	m.shift++
+}
+
+// within reports whether there may be a time in [from, to]: false is certain.
+func (m *moments) within(from, to int64) bool {
+	from, to = max(from, m.first), min(to, m.last)
+	if m.n == 0 || from > to {
+		return false
+	}
+	if m.bits == nil {
+		return slices.ContainsFunc(m.few[:m.n], func(t int64) bool { return from <= t && t <= to })
+	}
+	next := m.nextBin(from >> m.shift)
+	return next<<m.shift <= to
+}
+
+// nextBin is the first bin from b on that is set; there must be one.
+func (m *moments) nextBin(b int64) int64 {
+	for {
+		i := uint64(b) % momentBits
+		if word := m.bits[i/64] >> (i % 64); word != 0 {
+			return b + int64(bits.TrailingZeros64(word))
+		}
+		b += int64(64 - i%64)
+	}
+}
+
+// lastBin is the last bin up to b that is set; there must be one.
+func (m *moments) lastBin(b int64) int64 {
+	for {
+		i := uint64(b) % momentBits
+		if word := m.bits[i/64] << (63 - i%64); word != 0 {
+			return b - int64(bits.LeadingZeros64(word))
+		}
+		b -= int64(i%64) + 1
+	}
+}
+
+// after is about the first time later than t, 0 if there is none.
+func (m *moments) after(t int64) int64 {
+	switch {
+	case m.n == 0 || m.last <= t:
+		return 0
+	case t < m.first:
+		return m.first
+	case m.bits != nil && m.last>>m.shift == t>>m.shift:
+		return m.last
+	case m.bits != nil:
+		return min(m.last, max(t+1, m.nextBin(t>>m.shift+1)<<m.shift))
+	}
+	best := m.last
+	for _, x := range m.few[:m.n] {
+		if x > t {
+			best = min(best, x)
+		}
+	}
+	return best
+}
+
+// before is about the last time earlier than t, 0 if there is none.
+func (m *moments) before(t int64) int64 {
+	switch {
+	case m.n == 0 || m.first >= t:
+		return 0
+	case t > m.last:
+		return m.last
+	case m.bits != nil && m.first>>m.shift == t>>m.shift:
+		return m.first
+	case m.bits != nil:
+		return max(m.first, min(t-1, (m.lastBin(t>>m.shift-1)+1)<<m.shift-1))
+	}
+	best := m.first
+	for _, x := range m.few[:m.n] {
+		if x < t {
+			best = max(best, x)
+		}
+	}
+	return best
+}
+
+func (m *moments) part() {
+	if m.bits != nil {
+		own := *m.bits
+		m.bits = &own
+	}
+}
+
+// failures are the times at which something failed, exact while there are no
+// more than mostFailures, later joined to buckets of a width that leaves no
+// more. So they are bounded (10 kB) however many there are, and depend on
+// nothing but what was added.
+type failures struct {
+	shift   uint8
+	buckets []failure // in order
+}
+
+// mostFailures is the resolution of series of failures.
+const mostFailures = 128
+
+// failure is one failure, or several of about the same time.
+type failure struct {
+	n           uint32
+	first, last int64 // when they began
+	end         int64 // when the latest was over
+	shown       example
+}
+
+func (s *failures) add(f failure) {
+	bin := f.first >> s.shift
+	i := sort.Search(len(s.buckets), func(i int) bool {
+		b := &s.buckets[i]
+		return b.first>>s.shift > bin || b.first>>s.shift == bin && (s.shift > 0 || f.shown.before(&b.shown))
+	})
+	if s.shift > 0 && i < len(s.buckets) && s.buckets[i].first>>s.shift == bin {
+		s.buckets[i].join(&f)
+		return
+	}
+	s.buckets = slices.Insert(s.buckets, i, f)
+	for len(s.buckets) > mostFailures {
+		s.widen()
+	}
+}
+
+// join takes another of the same bucket in.
+func (a *failure) join(b *failure) {
+	a.n += b.n
+	if b.shown.before(&a.shown) {
+		a.shown = b.shown
+	}
+	a.first, a.last, a.end = min(a.first, b.first), max(a.last, b.last), max(a.end, b.end)
+}
+
+// widen doubles the width of buckets.
+func (s *failures) widen() {
+	s.shift++
+	kept := s.buckets[:1]
+	for i := range s.buckets[1:] {
+		b := s.buckets[1+i]
+		if last := &kept[len(kept)-1]; last.first>>s.shift == b.first>>s.shift {
+			last.join(&b)
+			continue
+		}
+		kept = append(kept, b)
+	}
+	s.buckets = kept
+}
+
+// run is a series of failures without a success in between.
+type run struct {
+	buckets     []failure
+	n           uint64
+	first, last int64
+	after       int64 // ns: about the last success before, 0 if none
+	before      int64 // ns: about the first success behind, 0 if none
+}
+
+// runs splits the failures where successes came between. Where both are so
+// dense that their order is not known, successes are taken to have come
+// between: nothing was down for long then.
+func (s *failures) runs(ok *moments) (list []run) {
+	start := 0
+	for i := range s.buckets {
+		b := &s.buckets[i]
+		mixed := b.n > 1 && ok.within(b.first, b.last)
+		if i > start && (mixed || ok.within(s.buckets[i-1].last, b.first)) {
+			list = append(list, newRun(s.buckets[start:i], ok))
+			start = i
+		}
+		if mixed {
+			list = append(list, run{buckets: s.buckets[i : i+1], n: 1, first: b.first, last: b.first})
+			start = i + 1
+		}
+	}
+	if start < len(s.buckets) {
+		list = append(list, newRun(s.buckets[start:], ok))
+	}
+	return list
+}
+
+func newRun(b []failure, ok *moments) run {
+	r := run{buckets: b, first: b[0].first, last: b[len(b)-1].last}
+	for i := range b {
+		r.n += uint64(b[i].n)
+		r.last = max(r.last, b[i].last)
+	}
+	r.after, r.before = ok.before(r.first), ok.after(r.last)
+	return r
+}
+
+// worst is the longest run, of equals the first.
+func worst(list []run) (w run) {
+	for i := range list {
+		if list[i].n > w.n {
+			w = list[i]
+		}
+	}
+	return w
+}
+
+// group makes the run a group of the clients of all.
+func (r *run) group(clients *crowd) group {
+	g := group{n: r.n, first: r.first, last: r.last, clients: *clients}
+	for i := range r.buckets {
+		if g.kept < maxExamples {
+			g.keep(&r.buckets[i].shown)
+		}
+	}
+	return g
+}
+
+func (s *failures) part() { s.buckets = slices.Clone(s.buckets) }
