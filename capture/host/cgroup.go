@@ -126,7 +126,7 @@ func hexDigit(c byte) bool { return c-'0' < 10 || c-'a' < 6 }
 func pod(part string) string {
 	name, _, _ := strings.Cut(part, ":")
 	name = strings.TrimSuffix(name, ".slice")
-	if i := strings.LastIndex(name, "-pod"); i >= 0 && strings.HasPrefix(name, "kubepods") {
+	if i := strings.LastIndex(name, "-pod"); i >= 0 && strings.Contains(name[:i], "kubepods") {
 		name = name[i+1:]
 	}
 	uid, ok := strings.CutPrefix(name, "pod")

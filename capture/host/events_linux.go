@@ -278,6 +278,9 @@ func threadGroup(proc string, tid int) int {
 }
 
 func errnoName(n int) string {
+	if unix.Errno(n) == unix.EOPNOTSUPP {
+		return "EOPNOTSUPP" // the kernel's name; ENOTSUP is the library's for the same number
+	}
 	if name := unix.ErrnoName(unix.Errno(n)); name != "" {
 		return name
 	}

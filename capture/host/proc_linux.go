@@ -21,7 +21,6 @@ type holders struct {
 	proc   string
 	by     map[uint32][]int // inode to PIDs, ascending
 	at     time.Duration    // since boot: when the oldest of it was read
-	denied uint64           // processes that may not be looked at, of the last pass
 	people map[int]*person  // by PID
 }
 

@@ -194,9 +194,9 @@ func localFailures() []Scenario {
 				dialing(DialOpt{Host: host})(l)
 			}},
 		{Name: "prohibited-route", About: "the client's routing table prohibits the server", Expect: nothing,
-			Setup: func(n *N) { n.Exec(record.Client, "ip", "route", "add", "prohibit", "192.0.2.2") }, Client: dialing(DialOpt{})},
+			Setup: func(n *N) { n.Exec(record.Client, "ip", "route", "add", "prohibit", n.r.ns.addr[record.Server][0]) }, Client: dialing(DialOpt{})},
 		{Name: "unreachable-route", About: "the client's routing table says unreachable", Expect: nothing,
-			Setup: func(n *N) { n.Exec(record.Client, "ip", "route", "add", "unreachable", "192.0.2.2") }, Client: dialing(DialOpt{})},
+			Setup: func(n *N) { n.Exec(record.Client, "ip", "route", "add", "unreachable", n.r.ns.addr[record.Server][0]) }, Client: dialing(DialOpt{})},
 		{Name: "local-port-taken", About: "the local port that the dialer asked for is taken", Expect: nothing,
 			Client: func(l *L) {
 				l.ListenWith(nil, 40077)

@@ -213,6 +213,9 @@ func conntrackExpired() Scenario {
 	return s
 }
 
+// aliasOf is the address by which the translated server is dialled.
+func aliasOf(server string) string { return server + "9" }
+
 // resetByOwnHost: kubernetes#74839. The client's host translates the
 // server's address (DNAT); an answer that conntrack takes for invalid is not
 // translated back, finds no socket, and the host itself resets the
@@ -224,7 +227,8 @@ func resetByOwnHost() Scenario {
 		Setup: func(n *N) {
 			n.Exec(record.Client, "nft", "add table ip lab_nat")
 			n.Exec(record.Client, "nft", "add chain ip lab_nat out { type nat hook output priority -100 ; }")
-			n.Exec(record.Client, "nft", "add rule ip lab_nat out ip daddr 192.0.2.99 tcp dport 8080 dnat to 192.0.2.2")
+			server := n.r.ns.addr[record.Server][0]
+			n.Exec(record.Client, "nft", "add rule ip lab_nat out ip daddr "+aliasOf(server)+" tcp dport 8080 dnat to "+server)
 		},
 		Expect: first(truth("reset", "reset-by-own-host", record.Client, "injected-reset"), record.Client, "RST"),
 	}, record.Server, func(l *L, c *Conn) {
@@ -236,7 +240,7 @@ func resetByOwnHost() Scenario {
 	}, nil)
 	s.Expect.Conns[0].AlsoBy = []string{record.Middlebox, record.Network}
 	s.Client = func(l *L) {
-		c, err := l.DialWith(DialOpt{Host: "192.0.2.99"})
+		c, err := l.DialWith(DialOpt{Host: aliasOf(l.Server)})
 		if err != nil {
 			l.Fail("%v", err)
 		}

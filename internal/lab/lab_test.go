@@ -218,7 +218,7 @@ func TestLive(t *testing.T) {
 			t.Fatalf("no scenario %s", name)
 		}
 		dir := filepath.Join(t.TempDir(), name)
-		if err := execute(t.Context(), s, fmt.Sprintf("%d-live", os.Getpid()), dir, false); err != nil {
+		if err := execute(t.Context(), s, fmt.Sprintf("%d-live", os.Getpid()), dir, false, 0, nil); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		r, err := record.Read(dir)

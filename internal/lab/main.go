@@ -3,7 +3,7 @@
 // Lab runs real Go programs over the real kernel and records what they were
 // told, beside what was on the wire.
 //
-//	go run ./internal/lab [-run REGEXP] [-out DIR] [-j N] [-list] [-v] [-keep] [-selection]
+//	go run ./internal/lab [-run REGEXP] [-out DIR] [-j N] [-list] [-v] [-keep] [-selection] [-kernel]
 //
 // It needs root (network namespaces, packet sockets), Linux, and the commands
 // ip, nft, ss and tcpdump. See README.md in its directory.
@@ -24,6 +24,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"hangup/capture/host"
+	"hangup/internal/lab/record"
 )
 
 func main() {
@@ -45,6 +48,7 @@ type options struct {
 	verbose   bool
 	keep      bool
 	selection bool
+	kernel    bool
 }
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
@@ -57,6 +61,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	fs.BoolVar(&o.verbose, "v", false, "print every scenario, not only those that fail")
 	fs.BoolVar(&o.keep, "keep", false, "leave the namespaces for a look (the next run removes them)")
 	fs.BoolVar(&o.selection, "selection", false, "only the scenarios that testdata/lab holds")
+	fs.BoolVar(&o.kernel, "kernel", false, "record what the kernel's tracepoints say, too ("+record.KernelFile+")")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -86,7 +91,19 @@ func orchestrate(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		return 1
 	}
 	sweep()
-	failed := runAll(ctx, chosen, o, stdout)
+	var events *host.Events
+	if o.kernel {
+		if events, err = host.OpenEvents(host.Config{}); err != nil {
+			fmt.Fprintln(stderr, "lab:", err)
+			return 1
+		}
+		defer func() {
+			if err := events.Close(); err != nil {
+				fmt.Fprintln(stderr, "lab:", err)
+			}
+		}()
+	}
+	failed := runAll(ctx, chosen, o, events, stdout)
 	fmt.Fprintf(stdout, "%d scenarios run, %d failed, recordings in %s\n", len(chosen), failed, o.out)
 	if failed > 0 || ctx.Err() != nil {
 		return 1
@@ -114,20 +131,26 @@ func unable() string {
 
 // runAll runs the scenarios, longest first, so that the slow ones overlap
 // with all the others.
-func runAll(ctx context.Context, list []Scenario, o options, stdout io.Writer) (failed int) {
+func runAll(ctx context.Context, list []Scenario, o options, events *host.Events, stdout io.Writer) (failed int) {
 	sort.SliceStable(list, func(i, j int) bool { return list[i].limit() > list[j].limit() })
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, max(1, o.jobs))
+	slots := make(chan int, max(1, o.jobs))
+	for i := range cap(slots) {
+		if events == nil {
+			i = 0 // namespaces are enough to keep them apart
+		}
+		slots <- i
+	}
 	for i, s := range list {
 		if ctx.Err() != nil {
 			break
 		}
-		slots <- struct{}{}
+		slot := <-slots
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() { slots <- slot }()
 			start := time.Now()
-			err := execute(ctx, s, fmt.Sprintf("%d-%d", os.Getpid(), i), filepath.Join(o.out, s.Name), o.keep)
+			err := execute(ctx, s, fmt.Sprintf("%d-%d", os.Getpid(), i), filepath.Join(o.out, s.Name), o.keep, slot, events)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

@@ -43,6 +43,7 @@ const routerRole = "router"
 // namespaces are those of one run.
 type namespaces struct {
 	place Place
+	slot  int               // picks the networks, see net
 	name  map[string]string // by role; the two ends of lo share one
 	addr  map[string][]string
 }
@@ -82,8 +83,8 @@ func (ns namespaces) all() []string {
 // build makes the namespaces of a place. Offloads stay on, as in the field,
 // except where our own forwarder must see segments as on a cable. On an error what was made is
 // removed again.
-func build(place Place, id string) (ns namespaces, err error) {
-	ns = namespaces{place: place, name: map[string]string{}, addr: map[string][]string{}}
+func build(place Place, slot int, id string) (ns namespaces, err error) {
+	ns = namespaces{place: place, slot: slot, name: map[string]string{}, addr: map[string][]string{}}
 	roles := ns.roles()
 	if place.wired() {
 		roles = append(roles, routerRole)
@@ -204,32 +205,40 @@ func (ns namespaces) addresses(role string) string {
 		up(dev)
 	}
 	host := map[string]int{record.Client: 1, record.Server: 2}[role]
-	v4, v6 := fmt.Sprintf("192.0.2.%d", host), fmt.Sprintf("2001:db8::%d", host)
+	near, far := ns.net4()
+	v4, v6 := fmt.Sprintf("%s.%d", near, host), fmt.Sprintf("%s:%d", ns.net6(0), host)
 	switch p := ns.place; {
 	case p == lo4:
-		ns.addr[record.Client], ns.addr[record.Server] = []string{"127.0.0.1"}, []string{"127.0.0.1"}
+		own := []string{fmt.Sprintf("127.0.%d.1", ns.slot)} // all of 127/8 is there
+		ns.addr[record.Client], ns.addr[record.Server] = own, own
 	case p == lo6:
-		ns.addr[record.Client], ns.addr[record.Server] = []string{"::1"}, []string{"::1"}
+		own := []string{"::1"}
+		if ns.slot > 0 {
+			own = []string{ns.net6(3) + ":1"}
+			add("lo", own[0], 128)
+		}
+		ns.addr[record.Client], ns.addr[record.Server] = own, own
 	case p.wired() && role == routerRole:
 		up("eth-c")
 		up("eth-s")
 	case p.routed() && role == routerRole && p.v6():
-		add("eth-c", "2001:db8:1::fe", 64)
-		add("eth-s", "2001:db8:2::fe", 64)
+		c, s := ns.net6(1)+":fe", ns.net6(2)+":fe"
+		add("eth-c", c, 64)
+		add("eth-s", s, 64)
 		up("eth-c")
 		up("eth-s")
-		ns.addr[role] = []string{"2001:db8:1::fe", "2001:db8:2::fe"}
+		ns.addr[role] = []string{c, s}
 	case p.routed() && role == routerRole:
-		add("eth-c", "192.0.2.254", 24)
-		add("eth-s", "198.51.100.254", 24)
+		add("eth-c", near+".254", 24)
+		add("eth-s", far+".254", 24)
 		up("eth-c")
 		up("eth-s")
-		ns.addr[role] = []string{"192.0.2.254", "198.51.100.254"}
+		ns.addr[role] = []string{near + ".254", far + ".254"}
 	case p.routed() && p.v6():
-		own("eth0", fmt.Sprintf("2001:db8:%d::%d", host, host))
-		fmt.Fprintf(&b, "route add default via 2001:db8:%d::fe\n", host)
+		own("eth0", fmt.Sprintf("%s:%d", ns.net6(host), host))
+		fmt.Fprintf(&b, "route add default via %s:fe\n", ns.net6(host))
 	case p.routed():
-		net := []string{"", "192.0.2", "198.51.100"}[host]
+		net := []string{"", near, far}[host]
 		own("eth0", fmt.Sprintf("%s.%d", net, host))
 		fmt.Fprintf(&b, "route add default via %s.254\n", net)
 	case p == dual:
@@ -240,6 +249,25 @@ func (ns namespaces) addresses(role string) string {
 		own("eth0", v4)
 	}
 	return b.String()
+}
+
+// net4 are the client's and, behind a router, the server's network, without
+// the host's byte. Slot 0 has the addresses that recordings show. The kernel's
+// tracepoints do not tell namespaces apart, so with -kernel scenarios that run
+// at the same time have networks of their own (RFC 2544).
+func (ns namespaces) net4() (near, far string) {
+	if ns.slot == 0 {
+		return "192.0.2", "198.51.100"
+	}
+	return fmt.Sprintf("198.18.%d", ns.slot), fmt.Sprintf("198.19.%d", ns.slot)
+}
+
+// net6 is a network by number: 0 direct, 1 and 2 beside a router, 3 of lo.
+func (ns namespaces) net6(n int) string {
+	if n += 0x10 * ns.slot; n > 0 {
+		return fmt.Sprintf("2001:db8:%x:", n)
+	}
+	return "2001:db8:"
 }
 
 func (ns namespaces) remove() {

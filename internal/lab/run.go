@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hangup/capture/host"
 	"hangup/internal/lab/record"
 )
 
@@ -31,8 +32,10 @@ type run struct {
 }
 
 // execute runs one scenario and writes its recording to dir. With keep its
-// namespaces stay.
-func execute(ctx context.Context, s Scenario, id, dir string, keep bool) (err error) {
+// namespaces stay. What the kernel says meanwhile is written too, where events
+// is not nil; slot picks the networks (namespaces.net4).
+func execute(ctx context.Context, s Scenario, id, dir string, keep bool, slot int, events *host.Events) (err error) {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.limit())
 	defer cancel()
 	r := &run{s: s, dir: dir, children: map[string]*child{}, captures: map[string]*capture{}}
@@ -41,7 +44,7 @@ func execute(ctx context.Context, s Scenario, id, dir string, keep bool) (err er
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if r.ns, err = build(s.Place, id); err != nil {
+	if r.ns, err = build(s.Place, slot, id); err != nil {
 		return err
 	}
 	if !keep {
@@ -89,7 +92,7 @@ func execute(ctx context.Context, s Scenario, id, dir string, keep bool) (err er
 			}
 		}
 	}
-	return rec.Write(dir)
+	return errors.Join(rec.Write(dir), writeKernel(events, rec, began, dir))
 }
 
 func (r *run) startPrograms() error {
