@@ -71,16 +71,22 @@ func (a address) listen() (net.Listener, error) {
 	switch {
 	case errors.As(err, &lookup):
 		return nil, fmt.Errorf("%s: no address of that name: %w; type the address to listen on", name, err)
-	case errors.Is(err, syscall.EADDRINUSE):
+	case isErrno(err, syscall.EADDRINUSE, 10048):
 		return nil, fmt.Errorf("%s: another program listens there; stop it, or choose another port, such as --metrics %s",
 			name, net.JoinHostPort(a.host, strconv.Itoa(int(max(a.port, 1024)%65535+1))))
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case isErrno(err, syscall.EADDRNOTAVAIL, 10049):
 		return nil, fmt.Errorf("%s: no interface of this machine has that address; `ip address` lists them", name)
-	case errors.Is(err, os.ErrPermission):
+	case errors.Is(err, os.ErrPermission) || isErrno(err, syscall.EACCES, 10013):
 		return nil, fmt.Errorf("%s: permission denied; ports below 1024 need root, choose one above, such as --metrics %s",
 			name, net.JoinHostPort(a.host, strconv.Itoa(DefaultPort)))
 	}
 	return nil, fmt.Errorf("%s: %w; choose another address, such as 127.0.0.1:%d", name, err, DefaultPort)
+}
+
+// isErrno reports whether err is a system's error, which Winsock numbers in
+// its own way.
+func isErrno(err error, posix, winsock syscall.Errno) bool {
+	return errors.Is(err, posix) || errors.Is(err, winsock)
 }
 
 // listenUnix opens a socket for the owner and his group. What a killed
@@ -90,12 +96,12 @@ func (a address) listenUnix() (net.Listener, error) {
 		if c, err := net.Dial("unix", a.unix); err == nil {
 			c.Close()
 			return nil, fmt.Errorf("--metrics unix:%s: another program listens there; stop it, or choose another path", a.unix)
-		} else if errors.Is(err, syscall.ECONNREFUSED) {
+		} else if isErrno(err, syscall.ECONNREFUSED, 10061) {
 			os.Remove(a.unix)
 		}
 	}
 	l, err := net.Listen("unix", a.unix)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if isErrno(err, syscall.EADDRINUSE, 10048) {
 		return nil, fmt.Errorf("--metrics unix:%s: there is a file of that name; remove it, or choose another path", a.unix)
 	}
 	if err != nil {

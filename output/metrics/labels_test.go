@@ -23,8 +23,15 @@ func closed() *classify.Verdict {
 
 // onHost is a connection to one of very many servers.
 func onHost(n uint32, port uint16, established bool) *assembler.Conn {
-	c := conn(0, port, established)
-	binary.BigEndian.PutUint32(c.Ends[assembler.Server].Addr[12:], n)
+	return move(conn(0, port, established), n, port)
+}
+
+// move takes a connection to another server: making new ones would take most
+// of a test's time.
+func move(c *assembler.Conn, host uint32, port uint16) *assembler.Conn {
+	server := c.End(assembler.Server)
+	server.Port = port
+	binary.BigEndian.PutUint32(server.Addr[12:], host)
 	return c
 }
 
@@ -65,17 +72,18 @@ func overflow(t *testing.T, m *Metrics, label string) float64 {
 // the servers that really serve still get their labels.
 func TestScanLeavesRoomForServers(t *testing.T) {
 	m := New(Config{Host: true})
+	scan, v := conn(0, 0, false), refused()
 	var total float64
 	for host := range uint32(3) {
 		for port := range 1 << 16 {
 			for range 2 {
-				m.Ended(onHost(host, uint16(port), false), refused())
+				m.Ended(move(scan, host, uint16(port)), v)
 				total++
 			}
 		}
 	}
 	for host := range uint32(100_000) {
-		m.Ended(onHost(1<<24+host, 22, false), refused())
+		m.Ended(move(scan, 1<<24+host, 22), v)
 		total++
 	}
 	ports, hosts, series := labels(t, m)
@@ -109,10 +117,11 @@ func TestScanLeavesRoomForServers(t *testing.T) {
 func TestTarpitIsBounded(t *testing.T) {
 	m := New(Config{Host: true})
 	causes := []*classify.Verdict{refused(), closed(), verdict(classify.TimedOut, classify.KeepaliveTimeout, classify.ByServer)}
+	tarpit := conn(0, 0, true)
 	n := 0
 	for host := range uint32(300) {
 		for port := range uint16(200) {
-			m.Ended(onHost(host, 1+port, true), causes[n%len(causes)])
+			m.Ended(move(tarpit, host, 1+port), causes[n%len(causes)])
 			n++
 		}
 	}
@@ -188,9 +197,9 @@ func TestLabelOnceGivenStays(t *testing.T) {
 // be forgotten all the time.
 func TestCandidateOutlastsScan(t *testing.T) {
 	m := New(Config{Host: true})
-	down := conn(7, 8443, false)
+	down, scan := conn(7, 8443, false), conn(0, 1, false)
 	for n := range uint32(200_000) {
-		m.Ended(onHost(1<<24+n, 1, false), refused())
+		m.Ended(move(scan, 1<<24+n, 1), refused())
 		if n%100 == 0 {
 			m.Ended(down, refused())
 		}
@@ -303,6 +312,17 @@ func BenchmarkEnded(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Ended(c, v)
+	}
+}
+
+func BenchmarkEndedByScan(b *testing.B) {
+	m := New(Config{Host: true})
+	c, v := conn(1, 1, false), refused()
+	n := uint32(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		m.Ended(move(c, n, uint16(n)), v)
 	}
 }
 
