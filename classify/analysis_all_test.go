@@ -52,7 +52,7 @@ func (r *run) into(a *classify.Analysis) *classify.Analysis {
 	return a
 }
 
-func follows(t *testing.T, name string, pcap []byte) *run {
+func follows(t testing.TB, name string, pcap []byte) *run {
 	t.Helper()
 	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(pcap)})
 	if err != nil {

@@ -14,14 +14,15 @@ type identity struct{ client, server uint32 }
 // a NAT, or inside and outside of a tunnel that hides it. The halves end at
 // almost the same time, so it remembers the latest endings only.
 type twins struct {
-	tags    *[twinBuckets][4]uint32 // apart from the rest, so that most questions stay in the cache
-	endings *[twinBuckets][4]ending
-	oldest  [twinBuckets]uint8
-	found   []ending
-	most    int // of found; the older half is forgotten then. 0: maxTwins
+	table *[twinBuckets][4]uint32 // where in ring, below 16 bits of the hash; each bucket the latest first
+	ring  *[twinMemory]ending
+	n     uint32
+	found []ending
+	most  int // of found; the older half is forgotten then. 0: maxTwins
 }
 
 const (
+	twinMemory  = 1 << 16
 	twinBits    = 14
 	twinBuckets = 1 << twinBits
 	maxTwins    = 1 << 20
@@ -41,21 +42,22 @@ func (t *twins) add(c *assembler.Conn) (twin uint64) {
 	if !cl.HasISN || !sv.HasISN {
 		return 0
 	}
-	if t.tags == nil {
-		t.tags, t.endings = new([twinBuckets][4]uint32), new([twinBuckets][4]ending)
+	if t.table == nil {
+		t.table, t.ring = new([twinBuckets][4]uint32), new([twinMemory]ending)
 	}
 	h := cl.ISN*0x9e3779b1 ^ sv.ISN*0x85ebca77
-	b, tag := h>>(32-twinBits), h|1
+	b, tag := &t.table[h>>(32-twinBits)], h<<16
 	e := ending{identity{cl.ISN, sv.ISN}, c.ID, c.First.Time, c.Last.Time}
-	for i, o := range t.tags[b] {
-		if o == tag && t.endings[b][i].identity == e.identity {
-			twin = t.endings[b][i].id
-			t.link(t.endings[b][i], e)
+	for _, at := range b {
+		if at^tag < twinMemory && t.ring[at%twinMemory].identity == e.identity {
+			twin = t.ring[at%twinMemory].id
+			t.link(t.ring[at%twinMemory], e)
 		}
 	}
-	i := t.oldest[b] % 4
-	t.oldest[b] = i + 1
-	t.tags[b][i], t.endings[b][i] = tag, e
+	t.n++
+	at := t.n % twinMemory
+	t.ring[at] = e
+	b[3], b[2], b[1], b[0] = b[2], b[1], b[0], tag|at
 	return twin
 }
 
@@ -126,7 +128,12 @@ func relayOf(w *view) relay {
 	return relay{w.c.Predecessor, w.rst.Side, w.c.First.Time, w.rst.Time}
 }
 
+// add notes a connection, unless its SYN was answered at once: the challenge
+// ACK would have been the answer.
 func (r *relays) add(c *assembler.Conn) {
+	if c.Established.Seen() && c.End(assembler.Client).SYN.Count == 1 {
+		return
+	}
 	r.note(opening{c.ID, [2]int64{c.Ends[0].SYN.First.Time, c.Ends[1].SYN.First.Time}, c.Established.Time})
 }
 
@@ -150,8 +157,12 @@ func (r *relays) want(id uint64) {
 	if r.wanted == nil {
 		r.wanted = map[uint64]opening{}
 	}
+	var o opening
+	if r.seen != nil {
+		o = r.seen[id%relayMemory]
+	}
 	if _, ok := r.wanted[id]; !ok {
-		r.wanted[id] = r.seen[id%relayMemory]
+		r.wanted[id] = o
 	}
 }
 

@@ -87,9 +87,9 @@ var rules = []Rule{
 		Doc: docUnreadData, Advice: adviseUnreadData},
 	{Cause: AbortiveClose, Name: "abortive-close", match: abortiveClose, needs: needsRST,
 		Doc: docAbortiveClose, Advice: adviseAbortiveClose},
-	{Cause: HalfClose, Name: "half-close", match: halfClose, needs: needsBothFINs,
+	{Cause: HalfClose, Name: "half-close", match: halfClose, needs: needsBothFINs | needsLateAck,
 		Doc: docHalfClose},
-	{Cause: SimultaneousClose, Name: "simultaneous-close", match: simultaneousClose, needs: needsBothFINs,
+	{Cause: SimultaneousClose, Name: "simultaneous-close", match: simultaneousClose, needs: needsBothFINs | needsCrossing,
 		Doc: docSimultaneousClose},
 	{Cause: OrderlyClose, Name: "orderly-close", match: orderlyClose, needs: needsBothFINs,
 		Doc: docOrderlyClose},
@@ -129,6 +129,10 @@ func (v *view) judge() Verdict {
 	out := Verdict{Partial: c.Partial}
 	for rest := (uint64(1)<<len(rules) - 1) &^ hopeless(v.lacking()); rest != 0; rest &= rest - 1 {
 		i := bits.TrailingZeros64(rest)
+		if i == len(rules)-1 && v.named {
+			out.Matched |= 1 << i // still-open matches whatever there is
+			break
+		}
 		f, ok := rules[i].match(v)
 		if !ok {
 			continue

@@ -20,6 +20,8 @@ const (
 	needsMPTCP                        //
 	needsSilence                      // something remains unanswered
 	needsBothFINs                     // and no RST that ended it
+	needsLateAck                      // an end acknowledged payload behind its own FIN
+	needsCrossing                     // the FINs crossed
 	needsOneFIN                       // just one
 	needsDeafness                     // payload was repeated although it was acknowledged
 	needsShutWindow                   // to the end
@@ -54,6 +56,8 @@ func (v *view) lacking() (n needs) {
 	lack(c.MPTCP, needsMPTCP)
 	lack(!finished(c) && (waits(cl) || waits(sv)), needsSilence)
 	lack(fins == 2 && v.rst == nil, needsBothFINs)
+	lack(cl.AckedPastFIN > 0 || sv.AckedPastFIN > 0, needsLateAck)
+	lack(cl.FINCrossed, needsCrossing)
 	lack(fins == 1, needsOneFIN)
 	lack(cl.Deaf.Seen() || sv.Deaf.Seen(), needsDeafness)
 	lack(cl.ZeroWindow.Pending() || sv.ZeroWindow.Pending(), needsShutWindow)
