@@ -66,6 +66,7 @@ func (b *begun) chain(last uint32) (list []start) {
 // watch is what is gathered about a server from the first question on that
 // its listener may answer.
 type watch struct {
+	server number
 	starts []start
 	died   []int64 // RSTs that may have killed what waited in the queue
 	full   []full
@@ -116,7 +117,7 @@ func (n *neighbours) watch(q *question, v *view, out *Verdict) {
 		if len(ws.list) >= maxWatches || q.server == 0 {
 			return
 		}
-		w = &watch{starts: n.begun.chain(sv.last)}
+		w = &watch{server: q.server, starts: n.begun.chain(sv.last)}
 		ws.notes += len(w.starts)
 		ws.list = append(ws.list, w)
 		sv.watch = uint32(len(ws.list))
@@ -139,11 +140,13 @@ func (n *neighbours) forget(t int64) {
 		return
 	}
 	var ws watches
-	for i := range n.servers.slots {
-		sv := &n.servers.slots[i].val
-		w := n.watches.at(sv.watch)
+	for i, w := range n.watches.list {
+		sv := n.servers.val(w.server)
+		if sv.watch != uint32(i+1) {
+			continue // the server has left
+		}
 		sv.watch = 0
-		if w == nil || w.latest < t {
+		if w.latest < t {
 			continue
 		}
 		w.starts = slices.DeleteFunc(w.starts, func(s start) bool { return s.at < t })
