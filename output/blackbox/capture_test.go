@@ -111,7 +111,9 @@ func TestCaptureIsReadWhileItGrows(t *testing.T) {
 	if out.Len() <= header {
 		t.Error("not flushed")
 	}
-	tell(t, out.Bytes(), nil)
+	if got := tell(t, out.Bytes(), nil); got.err != nil {
+		t.Error(got.err)
+	}
 }
 
 func TestCaptureInSeveralFiles(t *testing.T) {
