@@ -108,6 +108,7 @@ func (w *walk) fragment(key fragmentKey, offset uint32, more bool, protocol uint
 		g.total = offset + length
 	}
 	if g.total == 0 || g.units*8 < g.total {
+		w.p.Traits |= Fragment
 		return done
 	}
 	usable := min(g.usable, g.total)

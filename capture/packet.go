@@ -92,6 +92,7 @@ const (
 	Outbound                       // ... sent by this host
 	NotToUs                        // cooked packet type 3, or the like: neither
 	LengthGuess                    // payload length derived from the captured bytes (IP length 0, TSO, BIG TCP)
+	Fragment                       // of IP, one of several; a later packet, Reassembled, may complete a TCP segment. Kind is Other
 )
 
 // Packet is one TCP segment, or one ICMP error about a segment, or the note

@@ -17,7 +17,7 @@ type packet struct {
 // trail is what the ring still had of a connection, in order of capture.
 type trail struct {
 	packets []packet
-	own     uint64 // of them, the connection's own: not ICMP errors
+	own     uint64 // of them, the connection's own: no ICMP errors, no fragments but the last
 	more    bool   // the ring has older ones, which the limit left out
 }
 
@@ -32,6 +32,9 @@ const (
 	// later ones on the same ports.
 	maxSteps = 1 << 16
 )
+
+// notOwn marks records that the tracker does not count as the connection's packets.
+const notOwn = bitICMP | bitFragment
 
 // gather takes the packets of a connection: the last ones, up to limit bytes,
 // and the first few.
@@ -60,7 +63,7 @@ func (r *Recorder) gather(c *assembler.Conn, limit uint64) trail {
 					break
 				}
 				list = append(list, pos)
-				if h.encap == c.Encap && h.bits&bitICMP == 0 {
+				if h.encap == c.Encap && h.bits&notOwn == 0 {
 					here++
 				}
 			}
@@ -76,12 +79,17 @@ func (r *Recorder) gather(c *assembler.Conn, limit uint64) trail {
 	}
 	slices.SortFunc(list, func(a, b uint64) int { return cmp.Compare(r.ring.at(a).ord, r.ring.at(b).ord) })
 	t.packets = make([]packet, len(list))
+	isMixed := false // datagrams whose fragments came between those of others
 	for i, pos := range list {
 		h := r.ring.at(pos)
 		t.packets[i] = packet{*h, r.ring.frame(make([]byte, 0, h.capLen), pos)}
-		if h.bits&bitICMP == 0 {
+		if h.bits&notOwn == 0 {
 			t.own++
 		}
+		isMixed = isMixed || h.bits&bitFragment != 0
+	}
+	if isMixed {
+		slices.SortStableFunc(t.packets, func(a, b packet) int { return cmp.Compare(a.time, b.time) })
 	}
 	return t
 }
@@ -155,6 +163,9 @@ func isAfter(a, b assembler.Stamp) bool {
 // its time: files of several interfaces are in order by one of them only.
 func (w window) contains(h *header) bool {
 	s := assembler.Stamp{Ref: h.ref, Time: h.time}
+	if h.bits&bitFragment != 0 && isAfter(w.first, s) {
+		return h.time >= w.first.Time-fragmentSpan // of the first packet
+	}
 	return (!isAfter(w.first, s) || s.Time >= w.first.Time) && (!isAfter(s, w.last) || s.Time <= w.last.Time)
 }
 
@@ -168,7 +179,11 @@ func (w window) isCopy(c *assembler.Conn, h *header) bool {
 }
 
 func (w window) isLongBefore(h *header) bool {
-	return isAfter(w.first, assembler.Stamp{Ref: h.ref, Time: h.time}) && h.time < w.first.Time-sortSpan
+	span := int64(sortSpan)
+	if h.bits&bitFragment != 0 {
+		span = fragmentSpan
+	}
+	return isAfter(w.first, assembler.Stamp{Ref: h.ref, Time: h.time}) && h.time < w.first.Time-span
 }
 
 // belongs reports whether a packet of c's tuple is of c, as the assembler

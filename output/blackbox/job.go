@@ -120,7 +120,7 @@ func (j *job) cut(say func(format string, args ...any)) {
 		case p.capLen < p.wireLen:
 			before++
 		}
-		if p.traits&capture.Reassembled != 0 {
+		if p.bits&bitAlone != 0 {
 			fragments++
 		}
 	}

@@ -30,6 +30,8 @@ type Recorder struct {
 	snaplen int
 	now     int64 // latest packet time
 
+	fragments fragments
+
 	credit uint64 // bytes that may be moved, up to half of the ring
 }
 
@@ -63,34 +65,43 @@ func NewRecorder(size, snaplen int) *Recorder {
 		ring: newRing(size), index: newIndex(size / 256),
 		snaplen: min(snaplen, size/16),
 	}
+	r.fragments.mem = make([]byte, keptFragments*r.snaplen)
 	r.credit = r.mostCredit()
 	return r
 }
 
 // Record keeps a frame that is about TCP. It is a capture.Tap.
 func (r *Recorder) Record(f *capture.Frame, p *capture.Packet) {
-	if p.Kind != capture.TCP && p.Kind != capture.ICMPError {
+	isFragment := p.Kind == capture.Other && p.Has(capture.Fragment)
+	if p.Kind != capture.TCP && p.Kind != capture.ICMPError && !isFragment {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	hash, low := r.index.tuple(&p.Src, p.SrcPort, &p.Dst, p.DstPort)
 	data := f.Data[:min(len(f.Data), r.snaplen)]
 	h := header{
 		size: uint32(recordSize(len(data))), capLen: uint32(len(data)), wireLen: f.WireLen,
-		hash: hash, time: f.Time, ref: p.Ref, seq: p.Seq, ack: p.Ack, encap: p.Encap,
-		link: f.Link, iface: f.Iface, traits: f.Traits | p.Traits&capture.Reassembled, flags: p.Flags,
-	}
-	if p.Kind == capture.ICMPError {
-		h.bits |= bitICMP
-	}
-	if low {
-		h.bits |= bitLow
+		time: f.Time, ref: p.Ref, seq: p.Seq, ack: p.Ack, encap: p.Encap,
+		link: f.Link, iface: f.Iface, traits: f.Traits, flags: p.Flags,
 	}
 	if len(data) < len(f.Data) {
 		h.bits |= bitCut
 	}
+	if isFragment {
+		r.fragments.keep(&h, p, data)
+		return
+	}
+	if p.Kind == capture.ICMPError {
+		h.bits |= bitICMP
+	}
+	low := false
+	if h.hash, low = r.index.tuple(&p.Src, p.SrcPort, &p.Dst, p.DstPort); low {
+		h.bits |= bitLow
+	}
 	r.now = max(r.now, f.Time)
+	if p.Has(capture.Reassembled) && !r.complete(&h, p, f.Data) {
+		h.bits |= bitAlone
+	}
 	r.room(uint64(h.size))
 	r.chain(&h, p, data)
 }

@@ -49,10 +49,12 @@ const (
 var _ = [1]struct{}{}[headerSize%align]
 
 const (
-	bitICMP  = 1 << iota // about the connection, not of it
-	bitLow               // sent by the end whose hash is the lower one
-	bitEarly             // in the chain of a life's first packets
-	bitCut               // the ring kept less of the frame than the capture had
+	bitICMP     = 1 << iota // about the connection, not of it
+	bitLow                  // sent by the end whose hash is the lower one
+	bitEarly                // in the chain of a life's first packets
+	bitCut                  // the ring kept less of the frame than the capture had
+	bitFragment             // an IP fragment; the packet that completes it comes behind
+	bitAlone                // ... but this one's others are not here
 )
 
 // ring holds records in the order in which they were put there. A frame may
