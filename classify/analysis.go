@@ -25,11 +25,13 @@ type Analysis struct {
 	// beyond it they are let go. 0: any number. Negative: none.
 	Whole int
 
-	// Each, if not nil, is called once for every connection as soon as its
-	// verdict is settled, in that order; both are the callee's until it
-	// returns. Where more than some ten thousand verdicts are open at once,
-	// the latest of them are taken to be settled. Of two that are the same
-	// connection, SameAs is known for that which ended last.
+	// Each, if not nil, is called once for every connection; both are the
+	// callee's until it returns. While all are kept, that is by Finish, in
+	// the order of first packets; once they are let go, as soon as a verdict
+	// is settled, in that order. Then, where more than some ten thousand
+	// verdicts are open at once, the latest of them are taken to be settled,
+	// and of two that are the same connection, SameAs is known for that which
+	// ended last.
 	Each func(c *assembler.Conn, v *Verdict)
 
 	// Live has connections judged by the clock, which Clock sets, instead of
@@ -134,9 +136,6 @@ func (a *Analysis) judge(c *assembler.Conn) {
 		a.open = append(a.open, &pending{question: q, asked: a.now, at: k.at})
 	default:
 		a.keep(c, v)
-		if a.Each != nil {
-			a.Each(c, v)
-		}
 	}
 	if a.Whole > 0 && !a.bounded && len(a.kept) > a.Whole {
 		a.bound()
@@ -180,6 +179,10 @@ func (a *Analysis) Finish(env Env) {
 		slices.SortFunc(a.kept, func(x, y kept) int { return cmp.Compare(x.id, y.id) })
 		for i := range a.kept {
 			a.digest.Count(a.kept[i].verdict)
+			if a.Each != nil {
+				a.load(i, &a.spare)
+				a.Each(&a.spare, a.kept[i].verdict)
+			}
 		}
 	}
 	a.sum()

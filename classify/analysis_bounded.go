@@ -44,8 +44,7 @@ func (a *Analysis) bound() {
 	for _, p := range a.open {
 		waiting[p.verdict] = p
 	}
-	each := a.Each
-	a.Each = nil // has had them
+	slices.SortFunc(old, func(x, y kept) int { return cmp.Compare(x.id, y.id) })
 	for _, k := range old {
 		packed.load(k.at, &a.spare)
 		if p := waiting[k.verdict]; p != nil {
@@ -56,7 +55,6 @@ func (a *Analysis) bound() {
 		}
 		a.settled(&a.spare, k.verdict)
 	}
-	a.Each = each
 }
 
 // wait keeps a connection whose verdict neighbours may change, or lays it to
@@ -142,16 +140,13 @@ func (a *Analysis) ripen(list []*pending) {
 		questions[i] = &p.question
 	}
 	a.near.settle(questions)
+	if !a.bounded {
+		return // they are kept
+	}
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(x, y *pending) int { return cmp.Compare(x.id, y.id) })
 	for _, p := range list {
 		a.fetch(p)
-		if !a.bounded {
-			if a.Each != nil {
-				a.Each(&a.spare, p.verdict)
-			}
-			continue
-		}
 		a.settled(&a.spare, p.verdict)
 		if p.alike != nil {
 			a.digest.join(p.verdict, a.spare.End(assembler.Server), p.alike)
@@ -165,9 +160,7 @@ func (a *Analysis) fetch(p *pending) {
 	case p.lone != nil:
 		a.spare = assembler.Conn{} // Expand sets what differs between lone SYNs
 		p.lone.Expand(&a.spare)
-	case p.packed != nil:
+	default:
 		unpack(&a.spare, p.packed)
-	case a.Each != nil:
-		a.store.load(p.at, &a.spare)
 	}
 }

@@ -147,7 +147,11 @@ type jsonSummary struct {
 	Connections uint64            `json:"connections"`
 	Packets     uint64            `json:"packets"`
 	TCPPackets  uint64            `json:"tcp_packets"`
+	LatePackets uint64            `json:"late_packets,omitempty"`
+	Evicted     uint64            `json:"evicted,omitempty"`
+	OrphanICMP  uint64            `json:"orphan_icmp,omitempty"`
 	Hosts       uint64            `json:"hosts"`
+	HostsAbout  bool              `json:"hosts_estimated,omitempty"`
 	Start       string            `json:"start,omitempty"`
 	End         string            `json:"end,omitempty"`
 	Filter      string            `json:"filter,omitempty"`
@@ -185,7 +189,8 @@ func newInputs(list []capture.Input) []jsonInput {
 func newSummary(r *Report) jsonSummary {
 	s := r.Conns.Summary()
 	j := jsonSummary{
-		Connections: s.Connections, Packets: r.Packets, TCPPackets: s.Packets, Hosts: s.Hosts, Filter: r.Filter,
+		Connections: s.Connections, Packets: r.Packets, TCPPackets: s.Packets, Hosts: s.Hosts, HostsAbout: s.HostsAbout, Filter: r.Filter,
+		LatePackets: r.LatePackets, Evicted: r.Evicted, OrphanICMP: r.OrphanICMP,
 		ByClass: make(map[string]uint64), ByCause: make(map[string]uint64),
 	}
 	if r.Filter != "" {

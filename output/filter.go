@@ -3,6 +3,7 @@ package output
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -103,6 +104,15 @@ func (f *Filter) sockets(w Wanted) (err error) {
 
 // Sockets reports whether a view of sockets is asked for, see [Sockets].
 func (f *Filter) Sockets() bool { return f.at.set || f.states }
+
+// NeedsWhole reports whether what is selected hangs on the whole capture: on
+// its beginning or end, or on packets that are gone once a connection ended.
+func (f *Filter) NeedsWhole() bool { return f.since.set || f.until.set || f.Conn.set() }
+
+// Keeps reports whether the filter keeps a connection, times apart.
+func (f *Filter) Keeps(c *assembler.Conn, v *classify.Verdict) bool {
+	return f.keeps(c, v, math.MinInt64, math.MaxInt64)
+}
 
 // Fits finds out whether what f asks for can be printed in the format.
 func (f *Filter) Fits(format Format) error {

@@ -100,11 +100,24 @@ func NDJSON(w io.Writer, r *Report) error {
 		e.value(newConnection(&res, f))
 		e.raw("\n")
 	}
+	e.tail(r)
+	return e.close()
+}
+
+// Tail writes the end of an NDJSON stream whose connections were written
+// before: the findings, and the summary.
+func Tail(w io.Writer, r *Report) error {
+	e := newEncoder(w)
+	e.tail(r)
+	return e.close()
+}
+
+func (e *encoder) tail(r *Report) {
+	f := refs{r.Inputs}
 	for i := range r.Findings {
 		e.value(newFinding(&r.Findings[i], f))
 		e.raw("\n")
 	}
 	e.value(lastLine{"summary", newInputs(r.Inputs), newSummary(r)})
 	e.raw("\n")
-	return e.close()
 }

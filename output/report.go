@@ -32,8 +32,11 @@ type Report struct {
 	Conns   Connections
 	// Findings are what the connections together say, the most harmful first.
 	Findings   []classify.Finding
-	OrphanICMP uint64       // ICMP errors about connections that the capture does not show
-	Env        classify.Env // what the verdicts depended on
+	OrphanICMP uint64 // ICMP errors about connections that the capture does not show
+	// LatePackets came after their connections had been reported, and changed
+	// nothing; Evicted connections were reported early for want of room.
+	LatePackets, Evicted uint64
+	Env                  classify.Env // what the verdicts depended on
 	// Filter describes the selection in the user's words, "" if everything
 	// was selected; Total is then the number of connections before it.
 	Filter string

@@ -40,6 +40,12 @@ func (t *text) trouble() {
 	if n := t.r.OrphanICMP; n > 0 {
 		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s quoted connections of which the capture shows nothing.", plural(n, "ICMP error")))
 	}
+	if n := t.r.Evicted; n > 0 {
+		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s told early, while still going, to stay within bounds (--max-conns, --max-memory): their ends are not known.", are(n, "connection")))
+	}
+	if n := t.r.LatePackets; n > 0 && t.r.Evicted > 0 {
+		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s came after their connections had been told, and changed nothing.", plural(n, "packet")))
+	}
 	if n := t.digest.Late; n > 0 {
 		t.prose(paint(t.yellow, "! "), fmt.Sprintf("%s began before the capture: who is client is a guess there, and early facts are missing.", plural(n, "connection")))
 	}

@@ -83,7 +83,19 @@ func (c *command) main(args []string) (alarm bool, err error) {
 	case c.explain != "":
 		return false, output.Explain(c.stdout, c.cause, classify.Rules(), c.style())
 	}
-	names, err := c.inputs(flags.Args())
+	args, err = c.choose(flags.Args())
+	if err != nil {
+		return false, usageError{err}
+	}
+	switch {
+	case c.list:
+		return false, c.interfaces()
+	case c.dump:
+		return false, c.dumpFilter()
+	case c.watching():
+		return c.watch()
+	}
+	names, err := c.inputs(args)
 	if err != nil {
 		return false, usageError{err}
 	}

@@ -22,6 +22,9 @@ type options struct {
 	failOn                      []string
 	count                       uint64
 	width, limit                int
+	bounds
+	chosen
+	live
 
 	show   output.Format
 	cause  classify.Cause
@@ -35,7 +38,10 @@ func (o *options) flags() *pflag.FlagSet {
 	f.Usage = func() {} // output.Usage has the texts, by purpose
 	f.StringArrayVarP(&o.read, "read", "r", nil, "")
 	f.Uint64VarP(&o.count, "count", "c", 0, "")
-	f.StringVar(&o.format, "format", "text", "")
+	o.chosen.flags(f)
+	o.bounds.flags(f)
+	o.live.flags(f)
+	f.StringVar(&o.format, "format", "", "")
 	f.StringVarP(&o.out, "output", "o", "", "")
 	f.BoolVarP(&o.all, "all", "a", false, "")
 	f.IntVar(&o.limit, "limit", 10, "")
@@ -65,6 +71,12 @@ func (o *options) flags() *pflag.FlagSet {
 
 // check finds what is wrong with the flags' values.
 func (c *command) check() (err error) {
+	if c.format == "" {
+		c.format = "text"
+		if c.watching() && terminal(c.stdout) == nil {
+			c.format = "ndjson" // somebody's program reads it
+		}
+	}
 	if c.show, err = output.ParseFormat(c.format); err != nil {
 		return err
 	}
@@ -85,7 +97,10 @@ func (c *command) check() (err error) {
 	if c.filter, err = output.ParseFilter(c.wanted); err != nil {
 		return err
 	}
-	return c.filter.Fits(c.show)
+	if err := c.filter.Fits(c.show); err != nil {
+		return err
+	}
+	return c.live.check(&c.options)
 }
 
 // misspelt makes an error of pflag's say what to type instead.
