@@ -1,5 +1,7 @@
 package filter
 
+import "strings"
+
 // deepest is how many parentheses, brackets, "not" and minus signs may stand
 // within each other.
 const deepest = 500
@@ -129,7 +131,7 @@ func (p *parser) identified(v value, inherited qualifier) (value, error) {
 
 func (p *parser) incomplete(v value) error {
 	if v.sum.kind == sumNumber {
-		return p.undefined(v.pos)
+		return p.undefined(token{kind: number, pos: v.pos})
 	}
 	t := p.next()
 	return p.fail(t.pos, "a comparison is expected here, not "+t.shown(), "such as tcp[13] & 4 != 0, or len > 100")
@@ -143,14 +145,27 @@ func (p *parser) trailing() error {
 	if t.is("[") {
 		return p.fail(t.pos, "only a protocol has bytes to look at", "such as tcp[13], ip[9] or ether[0:4]")
 	}
-	instead := "join two tests with and, or; to deny one, write not before it"
+	return p.fail(t.pos, t.shown()+" is not expected here", p.joining(t))
+}
+
+// joining guesses what was meant by t, which nothing joins to what is before.
+func (p *parser) joining(t token) string {
+	afterNumber := p.at > 0 && p.tokens[p.at-1].kind == number
 	switch {
-	case t.is("/") && p.at > 0 && p.tokens[p.at-1].kind == number:
-		instead = "spell all four numbers of the network: net 10.0.0.0/8"
+	case t.is("/") && afterNumber:
+		return "spell all four numbers of the network: net 10.0.0.0/8"
+	case t.is("-") && afterNumber:
+		return "write a range of ports without spaces: portrange 8000-8010"
 	case t.is("&", "|"):
-		instead = "join two tests with and (&&), or (||)"
+		return "join two tests with and (&&), or (||)"
+	case t.kind == number:
+		return "a port needs its word: and port " + t.text
+	case t.kind == dotted || t.kind == address6:
+		return "an address needs its word: and host " + t.text
+	case t.kind == name && isKeyword(strings.ToLower(t.text)):
+		return "write " + strings.ToLower(t.text) + " in small letters"
 	}
-	return p.fail(t.pos, t.shown()+" is not expected here", instead)
+	return "join two tests with and, or; to deny one, write not before it"
 }
 
 // term parses one test, a list of identifiers in parentheses, or a sum.

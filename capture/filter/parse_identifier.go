@@ -38,8 +38,18 @@ func example(q qualifier) string {
 	return "such as host 192.0.2.1 or host 2001:db8::1"
 }
 
-func (p *parser) undefined(pos int) error {
-	return p.fail(pos, "nothing here says what this is", "put host, net, port, portrange or proto before it")
+// undefined refuses an identifier that inherits no meaning.
+func (p *parser) undefined(t token) error {
+	instead := "put host, net, port, portrange or proto before it"
+	switch small := strings.ToLower(t.text); {
+	case t.kind == name && small != t.text && isKeyword(small):
+		instead = "write " + small + " in small letters"
+	case t.kind == dotted || t.kind == address6:
+		instead = "write host " + t.text
+	case t.kind == station:
+		instead = "write ether host " + t.text
+	}
+	return p.fail(t.pos, "nothing here says what this is", instead)
 }
 
 // addressable refuses protocols that have no such addresses.
@@ -78,7 +88,7 @@ func (p *parser) numberable(t token, q qualifier) error {
 func (p *parser) identifier(q qualifier) (*node, error) {
 	t := p.next()
 	if !q.inheritable() {
-		return nil, p.undefined(t.pos)
+		return nil, p.undefined(t)
 	}
 	p.take()
 	switch t.kind {
@@ -103,7 +113,7 @@ func (p *parser) identifier(q qualifier) (*node, error) {
 func (p *parser) numbered(t token, q qualifier) (*node, error) {
 	n := &node{pos: t.pos, q: q, v: t.value, mask: t.value}
 	if !q.inheritable() {
-		return nil, p.undefined(t.pos)
+		return nil, p.undefined(t)
 	}
 	switch q.address {
 	case portAddress, rangeAddress:
@@ -194,10 +204,14 @@ func dottedForm(v uint32) string {
 }
 
 func (p *parser) prefix(q qualifier, most uint32) (uint32, error) {
-	slash := p.tokens[p.at-1]
+	address, slash := p.tokens[p.at-2], p.tokens[p.at-1]
 	bits, err := p.plainNumber("the length of a prefix", most)
 	if err == nil && q.address != netAddress && bits != 128 {
-		err = p.fail(slash.pos, "a prefix length fits only behind net", "net 192.0.2.0/24, src net 2001:db8::/32")
+		instead := "write net " + address.text + "/" + strconv.Itoa(int(bits))
+		if whole, err := netip.ParsePrefix(address.text + "/" + strconv.Itoa(int(bits))); err == nil {
+			instead = "write net " + whole.Masked().String()
+		}
+		err = p.fail(slash.pos, "a prefix length fits only behind net", instead)
 	}
 	return bits, err
 }

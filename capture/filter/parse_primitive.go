@@ -27,6 +27,8 @@ func (p *parser) primitive() (value, error) {
 // of them in parentheses.
 func (p *parser) identifiers(q qualifier) (value, error) {
 	switch t := p.next(); {
+	case t.kind == keyword && q.address == protoNumber && !t.is("not"):
+		return value{}, p.fail(t.pos, t.shown()+" is a word of the language", `write \`+t.text+" (the filter in single quotes), or the number")
 	case t.kind == end, t.kind == keyword && !t.is("not"), t.kind == operator && !t.is("(", "not"):
 		return value{}, p.fail(t.pos, fmt.Sprintf("a %s is expected here, not %s", noun(q.address), t.shown()), example(q))
 	}
