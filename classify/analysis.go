@@ -259,6 +259,7 @@ func (a *Analysis) Findings(inputs ...capture.Input) []Finding {
 		if a.findings == nil {
 			return nil
 		}
+		a.findings.At(a.env)
 		return a.findings.Finish(inputs...)
 	}
 	f := NewFindings(a.env)

@@ -2,12 +2,14 @@ package classify_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"hangup/assembler"
@@ -181,6 +183,13 @@ func groupsOf(a *classify.Analysis) (list []any) {
 	return list
 }
 
+func titlesOf(a *classify.Analysis, r *run) (list []string) {
+	for _, f := range a.Findings(r.inputs...) {
+		list = append(list, fmt.Sprint(f.Kind, f.Total, f.Where, f.Title))
+	}
+	return list
+}
+
 // TestLettingGo: an analysis that keeps nothing says the same as one that
 // keeps all, and tells of each connection once.
 func TestLettingGo(t *testing.T) {
@@ -208,6 +217,9 @@ func TestLettingGo(t *testing.T) {
 		}
 		if a, b := groupsOf(whole), groupsOf(bounded); !reflect.DeepEqual(a, b) {
 			t.Errorf("%s: groups differ\n%v\n%v", r.name, a, b)
+		}
+		if a, b := titlesOf(whole, r), titlesOf(bounded, r); !slices.Equal(a, b) {
+			t.Errorf("%s: findings differ\n%s\n%s", r.name, strings.Join(a, "\n"), strings.Join(b, "\n"))
 		}
 	}
 }

@@ -104,13 +104,15 @@ func (a *Analysis) settled(c *assembler.Conn, v *Verdict) {
 	}
 }
 
-// tell passes on a connection whose verdict will not change.
+// tell passes on a connection whose verdict will not change. Findings are told
+// once of two that are the same.
 func (a *Analysis) tell(c *assembler.Conn, v *Verdict) {
 	if a.Each != nil {
 		a.Each(c, v)
 	}
-	if a.findings != nil {
-		a.findings.Add(c, v)
+	if f := a.findings; f != nil && v.SameAs <= c.ID {
+		f.At(a.Env())
+		f.Add(c, v)
 	}
 }
 

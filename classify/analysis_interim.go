@@ -19,9 +19,10 @@ func (a *Analysis) Interim(now int64) *Analysis {
 	b.env.End = b.now
 	b.store = store{chunks: slices.Clone(a.store.chunks), size: a.store.size, sealed: true}
 	b.shown, b.kept, b.room = slices.Clone(a.shown), slices.Clone(a.kept), nil
-	b.digest, b.findings = a.digest.clone(), a.findings.clone()
-	if b.findings != nil {
-		b.findings.scene.env = b.env
+	b.digest, b.findings = a.digest.clone(), nil
+	if a.findings != nil {
+		b.findings = a.findings.Clone()
+		b.findings.At(b.env)
 	}
 	b.near.watches = a.near.watches.clone()
 	b.finishInterim(a)
