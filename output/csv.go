@@ -110,22 +110,41 @@ func unlessZero(n uint64) string {
 // CSV writes one connection a row under a row of names: what fits a
 // spreadsheet. Lists within a field are separated by blanks.
 func CSV(w io.Writer, r *Report) error {
-	list := columns()
-	row := make([]string, len(list))
-	for i, c := range list {
-		row[i] = c.name
-	}
-	out := csv.NewWriter(w)
-	out.Write(row)
+	t := newTable(w)
 	f := refs{r.Inputs}
 	for i := range r.Conns.Len() {
 		res := r.Conns.Result(i)
-		j := newConnection(&res, f)
-		for k, c := range list {
-			row[k] = c.text(j)
-		}
-		out.Write(row)
+		t.row(newConnection(&res, f))
 	}
-	out.Flush()
-	return out.Error()
+	return t.close()
+}
+
+// table writes rows of CSV.
+type table struct {
+	w       *csv.Writer
+	columns []column
+	fields  []string
+}
+
+// newTable writes the row of names.
+func newTable(w io.Writer) *table {
+	t := &table{w: csv.NewWriter(w), columns: columns()}
+	t.fields = make([]string, len(t.columns))
+	for i, c := range t.columns {
+		t.fields[i] = c.name
+	}
+	t.w.Write(t.fields)
+	return t
+}
+
+func (t *table) row(j *jsonConnection) {
+	for i, c := range t.columns {
+		t.fields[i] = c.text(j)
+	}
+	t.w.Write(t.fields)
+}
+
+func (t *table) close() error {
+	t.w.Flush()
+	return t.w.Error()
 }

@@ -93,15 +93,12 @@ type lastLine struct {
 // NDJSON writes one connection a line, then one finding a line, and the run's
 // summary as the last one.
 func NDJSON(w io.Writer, r *Report) error {
-	e := newEncoder(w)
-	f := refs{r.Inputs}
+	s := NewStream(w, FormatNDJSON, r.Inputs)
 	for i := range r.Conns.Len() {
 		res := r.Conns.Result(i)
-		e.value(newConnection(&res, f))
-		e.raw("\n")
+		s.Connection(&res)
 	}
-	e.tail(r)
-	return e.close()
+	return s.Close(r)
 }
 
 // Tail writes the end of an NDJSON stream whose connections were written

@@ -41,11 +41,11 @@ func (c *command) report(names []string) (alarm bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	var ladders *output.Ladders
+	run := reading{command: c, names: names, w: w}
 	if c.filter.Conn != (output.ConnSpec{}) && c.show == output.FormatText {
-		ladders = output.NewLadders(c.filter.Conn, c.limit, c.all)
+		run.ladders = output.NewLadders(c.filter.Conn, c.limit, c.all)
 	}
-	all, trouble := c.analyse(names, ladders)
+	all, trouble := run.analyse()
 	if all == nil {
 		return false, errors.Join(trouble, finish(false))
 	}
@@ -53,14 +53,16 @@ func (c *command) report(names []string) (alarm bool, err error) {
 	if err := output.Remark(all, r); err != nil {
 		c.complain(err)
 	}
-	if !c.plain && c.show != output.FormatCSV && ladders == nil && !c.filter.Sockets() || c.alarm.NeedsFindings() {
+	if !c.plain && c.show != output.FormatCSV && run.ladders == nil && !c.filter.Sockets() || c.alarm.NeedsFindings() {
 		r.Findings = output.Findings(*all, c.filter)
 	}
 	switch {
 	case c.filter.Sockets():
 		err = output.Sockets(w, c.show, *all, c.filter, c.style())
-	case ladders != nil:
-		err = ladders.Draw(w, r, c.style())
+	case run.ladders != nil:
+		err = run.ladders.Draw(w, r, c.style())
+	case run.stream != nil:
+		err = run.stream.Close(r)
 	default:
 		err = output.Print(w, c.show, r, c.style())
 	}
@@ -68,37 +70,47 @@ func (c *command) report(names []string) (alarm bool, err error) {
 }
 
 // whole is how many connections a report that shows examples keeps at the
-// most; of more only the examples are.
+// most, and how many a stream waits for so that it can be in order.
 const whole = 1 << 12
+
+// reading is one run on files.
+type reading struct {
+	*command
+	names    []string
+	w        io.Writer
+	ladders  *output.Ladders // instead of the report
+	stream   *output.Stream  // prints connections while they come
+	src      capture.Source
+	box      box
+	analysis classify.Analysis
+	tracker  *assembler.Tracker
+	expanded assembler.Conn
+}
 
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
-func (c *command) analyse(names []string, ladders *output.Ladders) (*output.Report, error) {
-	stop, release := interrupted(names)
+func (r *reading) analyse() (*output.Report, error) {
+	stop, release := interrupted(r.names)
 	defer release()
-	open := capture.OpenConfig{Stdin: c.stdin}
-	if f := terminal(c.stderr); f != nil && !c.quiet {
+	open := capture.OpenConfig{Stdin: r.stdin}
+	if f := terminal(r.stderr); f != nil && !r.quiet {
 		width, _, _ := term.GetSize(int(f.Fd()))
 		bar := output.NewProgress(f, width, time.Now())
 		open.Progress = func(done, total int64) { bar.Update(done, total, time.Now()) }
 		defer bar.Clear()
 	}
-	src, err := capture.Open(names, open)
-	if err != nil {
+	if err := r.box.open(r.command, func() places { return r }, false); err != nil {
 		return nil, err
 	}
+	open.Tap = r.box.tap()
+	src, err := capture.Open(r.names, open)
+	if err != nil {
+		return nil, errors.Join(err, r.box.close(nil))
+	}
 	defer src.Close()
-	a := new(classify.Analysis)
-	a.NoFindings = c.plain && !c.alarm.NeedsFindings()
-	if c.show == output.FormatText && !c.all && c.filter.Empty() && !c.filter.Sockets() {
-		a.Whole = whole
-	}
-	cfg := assembler.Config{Done: a.Add, Lone: a.AddLone}
-	if ladders != nil {
-		cfg.Trace = ladders.Trace
-	}
-	t := assembler.New(cfg)
-	packets, last, err := c.follow(src, t, stop)
+	r.src = src
+	r.prepare()
+	packets, last, err := r.follow(src, r.tracker, stop)
 	trouble := []error{err}
 	env := classify.Env{EncapName: src.Encap, Truncated: err != nil}
 	inputs := src.Inputs()
@@ -108,15 +120,80 @@ func (c *command) analyse(names []string, ladders *output.Ladders) (*output.Repo
 		env.Truncated = env.Truncated || in.Err != nil
 		env.End = max(env.End, in.Last, in.End)
 	}
-	if c.count > 0 && packets == c.count || errors.Is(err, errInterrupted) {
+	if r.count > 0 && packets == r.count || errors.Is(err, errInterrupted) {
 		env.End = last // packets beyond it were read but not looked at
 	}
-	a.Ends(env)
-	t.Finish()
-	a.Finish(env)
-	return &output.Report{Inputs: inputs, Packets: packets, Conns: a, Env: env,
-		OrphanICMP: t.OrphanICMP()}, errors.Join(trouble...)
+	r.analysis.Ends(env)
+	r.tracker.Finish()
+	r.analysis.Finish(env)
+	trouble = append(trouble, r.box.close(inputs))
+	r.box.tellSaved(r.command)
+	return &output.Report{
+		Inputs: inputs, Packets: packets, Conns: &r.analysis, Env: env, OrphanICMP: r.tracker.OrphanICMP(),
+		LatePackets: r.tracker.LatePackets(), Evicted: r.tracker.Evicted(),
+	}, errors.Join(trouble...)
 }
+
+// prepare makes tracker and analysis as the report needs them.
+func (r *reading) prepare() {
+	a := &r.analysis
+	a.NoFindings = r.plain && !r.alarm.NeedsFindings()
+	if r.filter.Empty() && !r.filter.Sockets() {
+		switch {
+		case r.show == output.FormatText && !r.all:
+			a.Whole = whole
+		case output.Streams(r.show):
+			a.Whole = whole
+			r.stream = output.NewStream(r.w, r.show, r.src.Inputs())
+			a.Each = func(c *assembler.Conn, v *classify.Verdict) {
+				res := classify.Explain(c, *v, r.env())
+				r.stream.Connection(&res)
+			}
+		}
+	}
+	cfg := assembler.Config{Done: a.Add, Lone: a.AddLone, MaxConns: r.conns(anyNumber), MaxMemory: r.memory(filesMemory)}
+	if r.ladders != nil {
+		cfg.Trace = r.ladders.Trace
+	}
+	if r.box.saving() {
+		cfg.Done, cfg.Lone = r.done, r.lone
+	}
+	r.tracker = assembler.New(cfg)
+}
+
+// done takes a connection whose packets may be wanted: they will be gone from
+// the ring when the whole capture is known, so that what is saved says what
+// its own packets tell.
+func (r *reading) done(c *assembler.Conn) {
+	r.analysis.Add(c)
+	if v := r.analysis.Preview(c); v.Severity() > 0 && r.filter.Keeps(c, &v) {
+		r.box.save(c, &v, r.env())
+	}
+	r.box.forget(c)
+}
+
+// env is what verdicts depend on as of now.
+func (r *reading) env() classify.Env {
+	env := r.analysis.Env()
+	env.EncapName = r.src.Encap
+	return env
+}
+
+func (r *reading) lone(l *assembler.Lone) {
+	l.Expand(&r.expanded)
+	r.done(&r.expanded)
+}
+
+// Inputs tells the black box of the captures.
+func (r *reading) Inputs() []capture.Input {
+	if r.src == nil {
+		return nil
+	}
+	return r.src.Inputs()
+}
+
+// InterfaceName is not known of files.
+func (r *reading) InterfaceName(uint16) string { return "" }
 
 var errInterrupted = errors.New("interrupted: what was read until then is reported")
 

@@ -74,14 +74,3 @@ func (l *live) check(o *options) error {
 	}
 	return nil
 }
-
-// bounds are how much may be remembered.
-type bounds struct {
-	maxConns  int
-	maxMemory size
-}
-
-func (b *bounds) flags(f *pflag.FlagSet) {
-	f.IntVar(&b.maxConns, "max-conns", 0, "")
-	f.Var(&b.maxMemory, "max-memory", "")
-}

@@ -98,7 +98,7 @@ func (w *watcher) open() (err error) {
 	w.analysis = &classify.Analysis{Live: true, Whole: -1, Each: w.settled, NoFindings: w.plain && !w.alarm.NeedsFindings()}
 	w.tracker = assembler.New(assembler.Config{
 		Done: w.done, Lone: w.analysis.AddLone, Over: w.over, OverAfter: tellAfter, Expire: true,
-		MaxConns: w.maxConns, MaxMemory: int(w.maxMemory),
+		MaxConns: w.conns(liveConns), MaxMemory: w.memory(liveMemory),
 	})
 	w.analysis.Open = w.tracker.Each
 	if err := capture.DropPrivileges(w.host.capabilities()...); err != nil && !w.quiet {
