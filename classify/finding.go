@@ -85,6 +85,7 @@ type subject struct {
 	w   *view
 	env Env
 
+	traits                           traits
 	pair                             relation
 	clientHash, serverHash, pairHash uint64
 
@@ -103,14 +104,16 @@ func (x *subject) life(s assembler.Side) *lives {
 
 // scene is what collectors need to know of the rest when they finish.
 type scene struct {
-	env      Env
-	inputs   []capture.Input
-	conns    uint64
-	packets  uint64
-	first    int64 // ns: of the first connection's first packet
-	ledger   *ledger
-	scans    *scans
-	eyeballs eyeballs
+	env         Env
+	inputs      []capture.Input
+	conns       uint64 // all
+	told        uint64 // all but those seen twice
+	packets     uint64 // of conns
+	toldPackets uint64 // of told
+	first       int64  // ns: of the first connection's first packet
+	ledger      *ledger
+	scans       *scans
+	eyeballs    eyeballs
 }
 
 // length is how long (ns) the capture lasts.
@@ -124,9 +127,17 @@ func (s *scene) length() int64 { return max(s.env.End-s.first, 1) }
 type Findings struct {
 	scene      scene
 	dials      dialLog
-	collectors []collector
+	collectors []subscriber
 	view       view    // of the connection being added, and
 	subject    subject // what collectors see of it: kept to spare the allocator
+	lone       *assembler.Conn
+}
+
+// subscriber is a collector, and the traits of which one makes a connection
+// its business.
+type subscriber struct {
+	collector
+	wants traits
 }
 
 // NewFindings returns an empty collection.
@@ -135,10 +146,13 @@ func NewFindings(env Env) *Findings {
 	scans := newScans(l)
 	return &Findings{
 		scene: scene{env: env, scans: scans, ledger: l},
-		collectors: []collector{
-			newCaptureTrust(l), newLeaks(l), &ports{l}, newReuse(), newReconnects(l), newIdleCuts(),
-			newSilences(), newHeartbeats(), newDeadlines(), newRaces(), newLosses(), newForgeries(), newRefusals(l),
-			newOverflows(l), newUnanswered(l), newRejections(), newBursts(), newPaths(l), newStalls(),
+		collectors: []subscriber{
+			{newCaptureTrust(l), isFlawed}, {newLeaks(l), isLeft}, {&ports{l}, 0}, {newReuse(), serverFirst | isHeir},
+			{newReconnects(l), isFruitless}, {newIdleCuts(), wasQuiet}, {newSilences(), endedBadly},
+			{newHeartbeats(), isBeating}, {newDeadlines(), isLong}, {newRaces(), serverFirst}, {newLosses(), hasReset},
+			{newForgeries(), hasReset}, {newRefusals(l), dialFailing}, {newOverflows(l), isRetried},
+			{newUnanswered(l), isRetried}, {newRejections(), dialFailing}, {newBursts(), endedBadly},
+			{newPaths(l), isRepeating}, {newStalls(), wasShut},
 		},
 	}
 }
@@ -154,7 +168,7 @@ func (f *Findings) Clone() *Findings {
 	l := f.scene.ledger.clone()
 	c.scene.ledger, c.scene.scans = l, f.scene.scans.clone(l)
 	for _, k := range f.collectors {
-		c.collectors = append(c.collectors, k.clone(l))
+		c.collectors = append(c.collectors, subscriber{k.clone(l), k.wants})
 	}
 	return c
 }
@@ -171,15 +185,60 @@ func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return // the same connection behind a NAT or in its tunnel: counted once
 	}
+	s.told++
+	s.toldPackets += uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
 	x := f.look(c, v)
+	if abandoned(c, v) && x.traits&^(isFruitless|endedBadly) == 0 && f.flooded(x, c.ID, x.w.cl.SYN.First) {
+		return
+	}
 	s.ledger.add(x)
 	if x.w.cl.SYN.Seen() {
 		s.scans.add(x)
 		f.dials.note(x)
 	}
-	for _, k := range f.collectors {
-		k.add(x)
+	for i := range f.collectors {
+		if k := &f.collectors[i]; k.wants&x.traits != 0 {
+			k.add(x)
+		}
 	}
+}
+
+// AddLone takes a connection of which nothing but one SYN was seen, as Add
+// takes its Conn, in a fraction of the time where a server is flooded.
+func (f *Findings) AddLone(l *assembler.Lone, v *Verdict) {
+	if l.Predecessor == 0 && l.Partial == 0 {
+		x := &f.subject
+		x.c, x.v = nil, v
+		x.meet(relation{l.Client, endpoint{l.Server, l.ServerPort}})
+		if f.flooded(x, l.ID, l.SYN) {
+			s := &f.scene
+			s.conns++
+			s.told++
+			s.packets++
+			s.toldPackets++
+			if s.first == 0 || l.SYN.Time < s.first {
+				s.first = l.SYN.Time
+			}
+			return
+		}
+	}
+	if f.lone == nil {
+		f.lone = new(assembler.Conn)
+	}
+	l.Expand(f.lone)
+	f.Add(f.lone, v)
+}
+
+// flooded counts an abandoned handshake at a server that has many, from a
+// client of which there is nothing else, and reports whether it was one.
+func (f *Findings) flooded(x *subject, id uint64, syn assembler.Stamp) bool {
+	s := &f.scene
+	if !s.scans.drowned(x) || s.ledger.pairs.find(&x.pair, x.pairHash) != nil || !s.ledger.stranger(x.pairHash) {
+		return false
+	}
+	s.ledger.lone(x, syn.Time)
+	s.scans.lone(x, id, syn)
+	return true
 }
 
 func (f *Findings) look(c *assembler.Conn, v *Verdict) *subject {
@@ -187,11 +246,16 @@ func (f *Findings) look(c *assembler.Conn, v *Verdict) *subject {
 	f.view = view{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
 	x := &f.subject
 	x.c, x.v, x.w, x.env = c, v, &f.view, env
-	x.pair = relationOf(c)
-	x.clientHash, x.serverHash = hashOf(&x.pair.client), x.pair.server.hash()
-	x.pairHash = relationHash(x.clientHash, x.serverHash)
+	x.meet(relationOf(c))
+	x.traits = traitsOf(x.w, v)
 	x.derived = [2]bool{}
 	return x
+}
+
+func (x *subject) meet(r relation) {
+	x.pair = r
+	x.clientHash, x.serverHash = hashOf(&r.client), r.server.hash()
+	x.pairHash = relationHash(x.clientHash, x.serverHash)
 }
 
 // Finish ranks what was found so far, the most harmful first. The inputs tell

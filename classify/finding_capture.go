@@ -37,9 +37,8 @@ const (
 type captureTrust struct {
 	gaps, copies, back, cut group
 	lost                    uint64 // bytes acknowledged and never shown
-	dup, packets            uint64
-	step                    int64 // largest step back, µs
-	conns                   uint64
+	dup                     uint64
+	step                    int64                  // largest step back, µs
 	ways                    bounded[relation, way] // waysMax of 1 kB
 	ledger                  *ledger
 }
@@ -65,13 +64,11 @@ func (t *captureTrust) clone(l *ledger) collector {
 
 func (t *captureTrust) add(x *subject) {
 	c := x.c
-	t.conns++
 	last := point{c.Last, lastSide(c), saysLastBytes, 0}
 	if n := c.Ends[0].Lost + c.Ends[1].Lost; n > 0 {
 		t.lost += n
 		t.gaps.note(c, c.Last.Time, point{c.Last, lastSide(c), saysLost, int64(n)})
 	}
-	t.packets += uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
 	if n := uint64(c.Ends[0].Duplicates) + uint64(c.Ends[1].Duplicates); n > 0 {
 		t.dup += n
 		t.copies.note(c, c.Last.Time, last)
@@ -127,13 +124,13 @@ func (t *captureTrust) trust(s *scene) (Finding, bool) {
 			worst = *g
 		}
 	}
-	gappy := float64(t.gaps.n) >= gapShare*float64(t.conns) && t.gaps.n >= 2
+	gappy := float64(t.gaps.n) >= gapShare*float64(s.told) && t.gaps.n >= 2
 	blame(drops > 0, grade(float64(drops) >= 0.001*float64(packets)), nil, "the capturing system reports %d packets dropped", drops)
-	blame(gappy, grade(float64(t.gaps.n) >= gapGrave*float64(t.conns)), &t.gaps, "%d of %d connections acknowledge bytes that the capture never shows", t.gaps.n, t.conns)
+	blame(gappy, grade(float64(t.gaps.n) >= gapGrave*float64(s.told)), &t.gaps, "%d of %d connections acknowledge bytes that the capture never shows", t.gaps.n, s.told)
 	blame(t.back.n > 0, Warning, &t.back, "the clock steps back by up to %s", dur(t.step*1000))
 	blame(broken || s.env.Truncated, Warning, nil, "the input breaks off, so that silence at its end proves nothing")
 	blame(packets > 0 && bad*50 > packets, Warning, nil, "%d of %d packets could not be decoded", bad, packets)
-	blame(float64(t.dup) > copyShare*float64(t.dup+t.packets), Info, &t.copies, "%d packets were captured more than once", t.dup)
+	blame(float64(t.dup) > copyShare*float64(t.dup+s.toldPackets), Info, &t.copies, "%d packets were captured more than once", t.dup)
 	if len(why) == 0 {
 		return f, false
 	}

@@ -53,7 +53,7 @@ type timerKey struct {
 // deadlines looks for closes at round numbers of seconds. It keeps
 // deadlinesMax keys, of 1 kB and another for each number that was hit.
 type deadlines struct {
-	by bounded[timerKey, timerUse]
+	by table[timerKey, timerUse]
 }
 
 const deadlinesMax = 1 << 10
@@ -108,11 +108,15 @@ func (d *deadlines) add(x *subject) {
 	e, o := c.End(side), c.End(side.Peer())
 	last, kind, ok := lastBefore(w, e, o, at)
 	if ok {
-		d.count(c, timerKey{x.pair.server, side, kind}, at, at.Time-last, reset)
+		d.count(x, timerKey{x.pair.server, side, kind}, at, at.Time-last, reset)
 	}
 	if c.End(assembler.Client).SYN.Seen() {
-		d.count(c, timerKey{x.pair.server, side, sinceStart}, at, at.Time-c.First.Time, reset)
+		d.count(x, timerKey{x.pair.server, side, sinceStart}, at, at.Time-c.First.Time, reset)
 	}
+}
+
+func (k *timerKey) hash(server uint64) uint64 {
+	return mix(server + uint64(k.side)<<8 + uint64(k.clock) + 1)
 }
 
 // firstClose is the side that ended the connection by its own will, and when.
@@ -157,11 +161,12 @@ func lastBefore(w *view, e, o *assembler.End, at assembler.Stamp) (last int64, k
 	return max(mine, theirs), sinceQuiet, true
 }
 
-func (d *deadlines) count(c *assembler.Conn, k timerKey, at assembler.Stamp, waited int64, reset bool) {
+func (d *deadlines) count(x *subject, k timerKey, at assembler.Stamp, waited int64, reset bool) {
 	if waited < second/2 {
 		return
 	}
-	u := d.by.at(k)
+	c := x.c
+	u := d.by.at(&k, k.hash(x.serverHash))
 	u.all.add(waited)
 	i := nearRound(waited)
 	if i < 0 {
@@ -211,11 +216,16 @@ func lateAnswer(c *assembler.Conn, side assembler.Side, at assembler.Stamp) (poi
 
 // nearRound is the index of the round number that d lies just behind, -1 if none.
 func nearRound(d int64) int {
-	for i, r := range roundSeconds {
-		r *= second
-		if d >= r-deadlineEarly && d <= r+roundSlack(r) {
-			return i
+	low, high := 0, len(roundSeconds)
+	for low < high {
+		if mid := (low + high) / 2; roundSeconds[mid]*second <= d+deadlineEarly {
+			low = mid + 1
+		} else {
+			high = mid
 		}
+	}
+	if i := low - 1; i >= 0 && d <= roundSeconds[i]*second+roundSlack(roundSeconds[i]*second) {
+		return i
 	}
 	return -1
 }
@@ -261,12 +271,13 @@ func tail(n, expected float64) float64 {
 // many hits at some number: an idle timer also makes ages cluster when
 // connections are used once, at the same moment after their start.
 func (d *deadlines) explained(k timerKey, j int) bool {
-	n := d.by.find(k).round[j].n
+	find := func(k timerKey) *timerUse { return d.by.find(&k, k.hash(k.server.hash())) }
+	n := find(k).round[j].n
 	for c := range numClocks {
 		if c == k.clock {
 			continue
 		}
-		o := d.by.find(timerKey{k.server, k.side, c})
+		o := find(timerKey{k.server, k.side, c})
 		if o == nil {
 			continue
 		}

@@ -219,8 +219,26 @@ func octave(d int64) int {
 	if d < 1000 {
 		return 0
 	}
-	return min(255, int(8*math.Log2(float64(d)/1000)))
+	// Eight times the logarithm to base 2: the exponent, and which eighths of
+	// an octave the mantissa reaches.
+	b := math.Float64bits(float64(d) / 1000)
+	i, m := int(b>>52)-1023, b<<12
+	k := 0
+	for step := 4; step > 0; step /= 2 {
+		if m >= eighths[k+step] {
+			k += step
+		}
+	}
+	return min(255, 8*i+k)
 }
+
+// eighths are the mantissas of 2^(k/8), as fractions of 2^64.
+var eighths = func() (e [8]uint64) {
+	for k := range e {
+		e[k] = math.Float64bits(math.Exp2(float64(k)/8)) << 12
+	}
+	return e
+}()
 
 // quantile is the duration (ns) below which the share q of them lies.
 func (s *spread) quantile(q float64) int64 {

@@ -16,7 +16,12 @@ import (
 type ledger struct {
 	servers table[endpoint, serverStat]
 	pairs   table[relation, pairStat]
+	once    [strangers]uint64 // the latest pairs that were in a flood, as hashes
 }
+
+// strangers is how many pairs of a flood are remembered: one that dials again
+// before as many others is counted like everybody from then on.
+const strangers = 1 << 12
 
 const (
 	serversMax = 1 << 12
@@ -70,7 +75,7 @@ func (l *ledger) add(x *subject) {
 				s.rtt.add(c.RTTServer + c.RTTClient)
 			}
 		}
-		if (est || cl.Bytes > 0) && !fruitless(c, v) {
+		if (est || cl.Bytes > 0) && x.traits&isFruitless == 0 {
 			p.ok.add(c.First.Time)
 		}
 		p.ports.add(x)
@@ -101,6 +106,21 @@ func (s *serverStat) dial(t int64) {
 		}
 		s.dialled.add(t)
 	}
+}
+
+// lone counts a dial of a flood.
+func (l *ledger) lone(x *subject, t int64) {
+	l.servers.at(&x.pair.server, x.serverHash).dial(t)
+}
+
+// stranger reports whether a pair of a flood is there for the first time.
+func (l *ledger) stranger(pair uint64) bool {
+	seen := &l.once[pair%strangers]
+	if *seen == pair {
+		return false
+	}
+	*seen = pair
+	return true
 }
 
 // closedInTime is the side that closed after its peer, before the peer's
@@ -149,6 +169,7 @@ func relationHash(client, server uint64) uint64 { return mix(client*3 ^ server) 
 
 func (l *ledger) clone() *ledger {
 	return &ledger{
+		once: l.once,
 		servers: l.servers.clone(func(s *serverStat) {
 			s.ok.part()
 			if s.dialled != nil {

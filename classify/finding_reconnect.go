@@ -82,9 +82,6 @@ func fruitless(c *assembler.Conn, v *Verdict) bool {
 
 func (r *reconnects) add(x *subject) {
 	c := x.c
-	if !x.w.cl.SYN.Seen() || !fruitless(c, x.v) {
-		return
-	}
 	f := failedAt(c)
 	f.shown.points[0] = point{c.First, assembler.Client, saysSYN, 0}
 	if rst := c.EffectiveReset(); rst != nil {

@@ -24,6 +24,9 @@ const (
 	floodSize = 128
 	// floodShare is their share of all handshakes there: loss never eats as many.
 	floodShare = 0.5
+	// drownedMin is from how many on abandoned handshakes at one endpoint no
+	// more tell anything by themselves.
+	drownedMin = 4 * floodSize
 )
 
 // scans finds hosts that knock on many doors, and doors that are flooded, so
@@ -112,12 +115,26 @@ func (s *scans) add(x *subject) {
 	t := target{x.serverHash, hashOf(&x.w.sv.Addr), futile(c, v), tiny{c.ID, cl.SYN.First}}
 	h.dial(&t)
 	if abandoned(c, v) {
-		f := s.floods.at(&x.pair.server, x.serverHash)
-		f.count(c.First.Time)
-		f.clients.addHash(&cl.Addr, x.clientHash)
-		f.show(&t.shown)
+		s.abandon(x, &t.shown)
 	}
 }
+
+func (s *scans) abandon(x *subject, syn *tiny) {
+	f := s.floods.at(&x.pair.server, x.serverHash)
+	f.count(syn.at.Time)
+	f.clients.addHash(&x.pair.client, x.clientHash)
+	f.show(syn)
+}
+
+// drowned reports whether so many handshakes were abandoned at the server that
+// one more from somebody unknown is only counted.
+func (s *scans) drowned(x *subject) bool {
+	f := s.floods.find(&x.pair.server, x.serverHash)
+	return f != nil && f.n >= drownedMin
+}
+
+// lone takes a SYN of a flood.
+func (s *scans) lone(x *subject, id uint64, syn assembler.Stamp) { s.abandon(x, &tiny{id, syn}) }
 
 func (h *scanHost) dial(t *target) {
 	h.tried++

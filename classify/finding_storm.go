@@ -1,9 +1,9 @@
 package classify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 
 	"hangup/assembler"
 )
@@ -40,30 +40,14 @@ type wave struct {
 
 // stormsOf looks for waves in dials, which are in order.
 func stormsOf(dials []dialled) storms {
-	ends := map[uint64][]int64{} // of lost connections, by client and server
-	for i := range dials {
-		if d := &dials[i]; d.lost != 0 {
-			k := relationHash(d.client, d.server)
-			ends[k] = append(ends[k], d.lost)
-		}
-	}
-	if len(ends) < stormClients {
+	lost := lossesOf(dials)
+	if len(lost.list) < stormClients {
 		return nil
-	}
-	for _, list := range ends {
-		slices.Sort(list)
 	}
 	again := map[uint64][]dialled{} // reconnects by server
 	for i := range dials {
-		d := &dials[i]
-		if d.flags&dialCounted != 0 {
-			continue
-		}
-		if list := ends[relationHash(d.client, d.server)]; len(list) > 0 {
-			k := sort.Search(len(list), func(k int) bool { return list[k] >= d.at })
-			if k > 0 && d.at-list[k-1] < stormLoss {
-				again[d.server] = append(again[d.server], *d)
-			}
+		if d := &dials[i]; d.flags&dialCounted == 0 && lost.before(d) {
+			again[d.server] = append(again[d.server], *d)
 		}
 	}
 	out := storms{}
@@ -73,6 +57,45 @@ func stormsOf(dials []dialled) storms {
 		}
 	}
 	return out
+}
+
+// lostBy are connections that clients lost, in the order of pair and time.
+type lostBy struct {
+	list  []lostAt
+	pairs [1 << 10]uint64 // a bitmap of those in list
+}
+
+type lostAt struct {
+	pair uint64
+	at   int64
+}
+
+func (l lostAt) compare(o lostAt) int {
+	return cmp.Or(cmp.Compare(l.pair, o.pair), cmp.Compare(l.at, o.at))
+}
+
+func lossesOf(dials []dialled) *lostBy {
+	l := new(lostBy)
+	for i := range dials {
+		if d := &dials[i]; d.lost != 0 {
+			k := relationHash(d.client, d.server)
+			l.list = append(l.list, lostAt{k, d.lost})
+			l.pairs[k>>6%1024] |= 1 << (k % 64)
+		}
+	}
+	slices.SortFunc(l.list, lostAt.compare)
+	return l
+}
+
+// before reports whether the client of d had lost a connection to the same
+// server a short while before.
+func (l *lostBy) before(d *dialled) bool {
+	k := relationHash(d.client, d.server)
+	if l.pairs[k>>6%1024]&(1<<(k%64)) == 0 {
+		return false
+	}
+	i, _ := slices.BinarySearchFunc(l.list, lostAt{k, d.at}, lostAt.compare)
+	return i > 0 && l.list[i-1].pair == k && d.at-l.list[i-1].at < stormLoss
 }
 
 // waves finds the windows in which most clients came back.

@@ -58,7 +58,7 @@ func gatherConfig(t testing.TB, names []string, cfg capture.OpenConfig) (*classi
 }
 
 // told compiles a story and analyses it.
-func told(t *testing.T, text []byte) (*story.Story, *classify.Analysis, []capture.Input) {
+func told(t testing.TB, text []byte) (*story.Story, *classify.Analysis, []capture.Input) {
 	t.Helper()
 	s, err := story.Parse(text)
 	if err != nil {

@@ -1,0 +1,197 @@
+package classify_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"runtime"
+	"testing"
+
+	"hangup/assembler"
+	"hangup/classify"
+	"hangup/internal/generate"
+)
+
+// sample are connections of a kind from healthy traffic with sown faults, few
+// enough to stay in the cache, as one just judged is.
+func sample(tb testing.TB, want func(*classify.Verdict) bool) ([]judged, classify.Env) {
+	tb.Helper()
+	var pcap bytes.Buffer
+	if _, _, err := generate.WriteSown(&pcap, generate.SownMix{Connections: 8000}); err != nil {
+		tb.Fatal(err)
+	}
+	a, _ := gather(tb, &pcap)
+	var list []judged
+	for _, j := range judgedOf(a)[2000:] {
+		if want(j.v) && len(list) < 200 {
+			list = append(list, j)
+		}
+	}
+	return list, a.Env()
+}
+
+// flood is a SYN of another client each time, at one server.
+type flood struct {
+	c assembler.Conn
+	v classify.Verdict
+	n uint32
+}
+
+func newFlood(tb testing.TB) (*flood, classify.Env) {
+	_, a, _ := told(tb, []byte("A SYN.\n\n-- packets --\n> S lost\n+60 other"))
+	return &flood{c: *a.Conn(0), v: *a.Verdict(0)}, a.Env()
+}
+
+func (f *flood) next() {
+	f.n++
+	f.c.ID = uint64(f.n)
+	e := &f.c.Ends[assembler.Client]
+	binary.BigEndian.PutUint32(e.Addr[12:], f.n*2654435761)
+	e.Port = uint16(f.n)
+	for _, s := range []*assembler.Stamp{&f.c.First, &f.c.Last, &e.First, &e.Last, &e.SYN.First, &e.SYN.Last} {
+		s.Time += 1000
+	}
+}
+
+// BenchmarkFindingsAdd tells what a connection costs: a healthy one, one that
+// was reset, a single SYN in a flood.
+func BenchmarkFindingsAdd(b *testing.B) {
+	kinds := []struct {
+		name string
+		want func(*classify.Verdict) bool
+	}{
+		{"healthy", func(v *classify.Verdict) bool { return v.Class == classify.Graceful }},
+		{"reset", func(v *classify.Verdict) bool { return v.Class == classify.Reset }},
+	}
+	for _, k := range kinds {
+		b.Run(k.name, func(b *testing.B) {
+			list, env := sample(b, k.want)
+			f := classify.NewFindings(env)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				j := &list[i%len(list)]
+				j.c.ID++
+				f.Add(j.c, j.v)
+				i++
+			}
+		})
+	}
+	b.Run("lone SYN", func(b *testing.B) {
+		syn, env := newFlood(b)
+		f := classify.NewFindings(env)
+		b.ReportAllocs()
+		for b.Loop() {
+			syn.next()
+			f.Add(&syn.c, &syn.v)
+		}
+	})
+}
+
+// TestFindingsAddAllocatesNothing: once it has met everybody, a collection
+// allocates nothing for one more connection.
+func TestFindingsAddAllocatesNothing(t *testing.T) {
+	list, env := sample(t, func(*classify.Verdict) bool { return true })
+	f := classify.NewFindings(env)
+	i := 0
+	add := func() {
+		j := &list[i%len(list)]
+		j.c.ID++
+		f.Add(j.c, j.v)
+		i++
+	}
+	for range 400_000 { // the log of dials has its size by then
+		add()
+	}
+	if n := testing.AllocsPerRun(20_000, add); n > 0 {
+		t.Errorf("%v allocations for each connection", n)
+	}
+	syn, env := newFlood(t)
+	f = classify.NewFindings(env)
+	flood := func() {
+		syn.next()
+		f.Add(&syn.c, &syn.v)
+	}
+	for range 10_000 {
+		flood()
+	}
+	if n := testing.AllocsPerRun(20_000, flood); n > 0 {
+		t.Errorf("%v allocations for each SYN of a flood", n)
+	}
+}
+
+// TestFindingsMemoryIsBounded: four times as many endpoints, clients and
+// connections take no more memory, once there are many.
+func TestFindingsMemoryIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or two")
+	}
+	size := func(endpoints int) uint64 {
+		f := crowded(t, endpoints)
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		runtime.KeepAlive(f)
+		return m.HeapAlloc
+	}
+	empty := size(0)
+	some, many := size(20_000)-empty, size(80_000)-empty
+	t.Logf("%d MB with 20,000 endpoints, %d MB with 80,000", some>>20, many>>20)
+	if many > some+some/4 || many > 200<<20 {
+		t.Errorf("%d MB with 20,000 endpoints, %d MB with 80,000", some>>20, many>>20)
+	}
+}
+
+// crowded is a collection that has met many server endpoints and clients.
+func crowded(tb testing.TB, endpoints int) *classify.Findings {
+	list, env := sample(tb, func(*classify.Verdict) bool { return true })
+	f := classify.NewFindings(env)
+	for i := range 4 * endpoints {
+		j := list[i%len(list)]
+		c := *j.c
+		c.ID = uint64(i + 1)
+		binary.BigEndian.PutUint32(c.Ends[assembler.Client].Addr[12:], uint32(i%50_000)+1<<28)
+		binary.BigEndian.PutUint32(c.Ends[assembler.Server].Addr[12:], uint32(i%endpoints))
+		f.Add(&c, j.v)
+	}
+	return f
+}
+
+// BenchmarkFindingsSnapshot tells what asking while connections come costs,
+// with 50,000 server endpoints known or forgotten.
+func BenchmarkFindingsSnapshot(b *testing.B) {
+	f := crowded(b, 50_000)
+	f.Finish()
+	b.Run("clone", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f.Clone()
+		}
+	})
+	b.Run("finish", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f.Finish()
+		}
+	})
+}
+
+// TestFindingsAddLone: a SYN alone counts for as much as its Conn.
+func TestFindingsAddLone(t *testing.T) {
+	syn, env := newFlood(t)
+	whole, alone := classify.NewFindings(env), classify.NewFindings(env)
+	for range 3000 {
+		syn.next()
+		e := &syn.c.Ends[assembler.Client]
+		l := assembler.Lone{ID: syn.c.ID, SYN: e.SYN.First, Client: e.Addr, Server: syn.c.Ends[assembler.Server].Addr,
+			ClientPort: e.Port, ServerPort: syn.c.Ends[assembler.Server].Port, TTL: e.TTLFirst}
+		whole.Add(&syn.c, &syn.v)
+		alone.AddLone(&l, &syn.v)
+	}
+	want, got := whole.Finish(), alone.Finish()
+	if len(want) != 1 || want[0].Kind != classify.KindFlood || want[0].Total != 3000 {
+		t.Errorf("a flood: %s", titles(want))
+	}
+	if d := differ(want, got, 0); d != "" {
+		t.Error(d)
+	}
+}
