@@ -119,7 +119,7 @@ func TestFindingsAddAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestFindingsMemoryIsBounded: four times as many endpoints, clients and
+// TestFindingsMemoryIsBounded: three times as many endpoints, clients and
 // connections take no more memory, once there are many.
 func TestFindingsMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
@@ -134,10 +134,10 @@ func TestFindingsMemoryIsBounded(t *testing.T) {
 		return m.HeapAlloc
 	}
 	empty := size(0)
-	some, many := size(20_000)-empty, size(80_000)-empty
-	t.Logf("%d MB with 20,000 endpoints, %d MB with 80,000", some>>20, many>>20)
+	some, many := size(40_000)-empty, size(120_000)-empty
+	t.Logf("%d MB with 40,000 endpoints, %d MB with 120,000", some>>20, many>>20)
 	if many > some+some/4 || many > 200<<20 {
-		t.Errorf("%d MB with 20,000 endpoints, %d MB with 80,000", some>>20, many>>20)
+		t.Errorf("%d MB with 40,000 endpoints, %d MB with 120,000", some>>20, many>>20)
 	}
 }
 
