@@ -16,11 +16,16 @@ import (
 // the handshake agreed upon, it is moved to the front again. That costs
 // credit, to which whatever is recorded adds half of its size: while there is
 // plenty, the last 32 and the first 4 packets are moved, less the scarcer it
-// is, and in the end just the very last one.
+// is, and in the end just the very last one. When half of it is spent, frames
+// are cut to what holds their headers, and lone SYNs are left to go.
 //
 // A connection forgotten ([Recorder.Forget]), or silent for three hours, which
 // is longer than Linux's keep-alive takes, has no last packets; neither has
 // one silent for three minutes of which only one end has ever spoken.
+//
+// Measured: a packet takes 50 to 80 ns with up to a thousand connections, and
+// 250 to 650 ns where a hundred thousand are active at once, when nearly every
+// packet moves others and nothing is in the cache.
 //
 // All methods may be called from any goroutine.
 type Recorder struct {
@@ -42,6 +47,8 @@ const (
 
 	mostLast  = 32
 	mostFirst = 4
+	// fewBytes hold the headers of TCP in a tunnel with all options.
+	fewBytes = 192
 	// carriesPerPacket bounds what one packet may cost.
 	carriesPerPacket = 256
 	// maxSilence is beyond 7200 s and nine probes of 75 s (tcp(7)), and
@@ -165,9 +172,9 @@ func (r *Recorder) carry() bool {
 	if *newest != old && !r.ring.holds(h.next) {
 		return false // nothing leads to it any more
 	}
-	r.credit -= uint64(h.size)
-	pos := r.ring.carry()
+	pos := r.ring.carry(r.most())
 	h = r.ring.at(pos)
+	r.credit -= uint64(h.size)
 	if *newest == old {
 		*newest = pos
 	} else {
@@ -179,14 +186,25 @@ func (r *Recorder) carry() bool {
 	return true
 }
 
+// most is how many bytes of a frame are worth moving now.
+func (r *Recorder) most() uint32 {
+	if r.credit < r.mostCredit()/2 {
+		return fewBytes
+	}
+	return uint32(r.snaplen)
+}
+
 // deserves reports whether a record is one of its connection's first or last.
-// SYNs that nobody answered come after all others: a scan has millions.
+// Lone SYNs that nobody answered come after all others: a scan has millions.
 func (r *Recorder) deserves(e *entry, h *header) bool {
-	if !e.answered() && r.credit < r.mostCredit()/2 {
+	if e.count == 1 && r.credit < r.mostCredit()/2 {
 		return false
 	}
-	if h.bits&bitEarly == 0 {
-		return e.count-h.ord <= r.lasts()
+	switch {
+	case e.count-h.ord <= r.lasts():
+		return true
+	case h.bits&bitEarly == 0:
+		return false
 	}
 	// The life before may not have been judged yet.
 	return h.life == e.life && h.ord-e.birth < r.lasts()*mostFirst/mostLast+1 || h.life+1 == e.life && r.credit > r.mostCredit()/2

@@ -107,16 +107,20 @@ func (r *ring) frame(b []byte, pos uint64) []byte {
 // drop frees the oldest record.
 func (r *ring) drop() { r.tail += uint64(r.at(r.tail).size) }
 
-// carry moves the oldest record to the head: what lay there is only moved
-// down, so that the two may overlap.
-func (r *ring) carry() (pos uint64) {
+// carry moves the oldest record to the head, with so many bytes of its frame
+// at the most. What lay there is only moved down, so that the two may overlap.
+func (r *ring) carry(most uint32) (pos uint64) {
 	h := *r.at(r.tail)
-	from, n := r.tail+headerSize, uint64(h.capLen)
+	from := r.tail + headerSize
 	r.tail += uint64(h.size)
+	if h.capLen > most {
+		h.capLen, h.size = most, uint32(recordSize(int(most)))
+		h.bits |= bitCut
+	}
 	pos = r.head
 	to := pos + headerSize
 	// The frame first, upwards: its new header may lie where its bytes were.
-	for n > 0 {
+	for n := uint64(h.capLen); n > 0; {
 		f, t := from%r.size, to%r.size
 		m := min(n, r.size-f, r.size-t)
 		copy(r.mem[t:t+m], r.mem[f:f+m])

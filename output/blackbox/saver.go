@@ -133,8 +133,10 @@ func setDefault[T int | int64 | time.Duration](v *T, otherwise T) {
 
 // Save writes the packets of a connection that ended badly, which the caller
 // decides, together with what is said of it. The file is not complete when
-// Save returns, but has its path. The connection's packets stay where they
-// are until [Recorder.Forget].
+// Save returns, but has its path. Best it is called as soon as the end is
+// known (assembler.Config.Over): the ring moves on. The connection's packets
+// stay there until [Recorder.Forget], which is to be called for every
+// connection that has ended, saved or not.
 func (s *Saver) Save(c *assembler.Conn, v *classify.Verdict, env classify.Env) (path string, err error) {
 	s.mu.Lock()
 	refused, ok := s.limit.admit(c, v)

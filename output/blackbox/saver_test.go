@@ -415,3 +415,24 @@ func TestWiresharkReadsWhatIsSaved(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 }
+
+// BenchmarkSave is what a saved connection of 40 packets costs the one who
+// saves it, the disk left out.
+func BenchmarkSave(b *testing.B) {
+	s, err := New(Config{Dir: b.TempDir(), Each: 1 << 30})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	w := newWire(s.Recorder)
+	for i := range 40 {
+		w.send(1, i%2 == 0, 500, capture.ACK)
+	}
+	c := w.conn(1)
+	v := &classify.Verdict{Class: classify.Reset, Cause: classify.AbortiveClose}
+	for b.Loop() {
+		if _, err := s.Save(c, v, classify.Env{End: w.now}); err != nil && !errors.Is(err, ErrBusy) {
+			b.Fatal(err)
+		}
+	}
+}
