@@ -46,7 +46,7 @@ type flow struct {
 	maxIdleEnd Stamp
 	nhistory   uint8
 	history    [15]byte
-	_          [64]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
+	_          [48]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
 }
 
 // idleTick makes flow.idleBound count units of about a millisecond.

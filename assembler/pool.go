@@ -27,7 +27,7 @@ type pool[T any] struct {
 const (
 	poolBits = 6
 	poolPage = 1 << poolBits
-	poolSlab = 4 << 20   // bytes that a large pool grows by
+	poolSlab = 16 << 20  // bytes that a large pool grows by
 	poolFree = 1<<64 - 1 // pool.free of an empty page
 	poolKeep = 1 << 20   // bytes of empty pages that every pool may keep
 )
@@ -70,7 +70,11 @@ func (p *pool[T]) occupy(page uint32) {
 // grow adds a quarter to a small pool, a slab to a large one.
 func (p *pool[T]) grow() {
 	size := unsafe.Sizeof([poolPage]T{})
-	slab := make([][poolPage]T, 1+min(len(p.pages)/4, int(poolSlab/size)))
+	n := 1 + len(p.pages)/4
+	if n*int(size) > 1<<20 {
+		n = int(poolSlab / size)
+	}
+	slab := make([][poolPage]T, n)
 	advise(unsafe.Pointer(&slab[0]), uintptr(len(slab))*size)
 	first := len(p.pages)
 	for i := range slab {
