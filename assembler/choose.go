@@ -43,20 +43,36 @@ func (t *Tracker) choose(i int32, p *capture.Packet, fromA bool) int32 {
 	if other >= 0 {
 		return other
 	}
-	c := t.conn(newest)
-	switch {
-	case p.Flags.Has(capture.RST):
-		return newest // a stray RST never opens a connection where there is one
-	case c.over():
-		return -1 // a reuse of the tuple whose SYN the capture missed
-	case c.Encap != p.Encap:
-		return -1 // another tenant's, seen from the middle
-	case !p.Flags.Has(capture.SYN) && c.awaitsSYNACK(c.side(fromA)):
-		return -1 // an older connection's, whose packets were not captured: a challenge ACK
-	case p.Flags.Has(capture.SYN) && c.Ends[c.side(fromA)].HasISN && c.Established.Seen():
-		return -1 // SYN-ACK of a connection whose SYN the capture missed
+	if t.conn(newest).declines(p, fromA) {
+		return -1
 	}
 	return newest
+}
+
+// takes is choose for a tuple that has no other connection but c.
+func (c *Conn) takes(p *capture.Packet, fromA bool) bool {
+	if p.Flags&(capture.SYN|capture.ACK|capture.RST) == capture.SYN {
+		return c.takesSYN(p, fromA)
+	}
+	return c.fits(c.side(fromA), p) || !c.declines(p, fromA)
+}
+
+// declines reports whether p, which does not fit, belongs to a connection
+// that was not seen before rather than to c, the newest of its tuple.
+func (c *Conn) declines(p *capture.Packet, fromA bool) bool {
+	switch {
+	case p.Flags.Has(capture.RST):
+		return false // a stray RST never opens a connection where there is one
+	case c.over():
+		return true // a reuse of the tuple whose SYN the capture missed
+	case c.Encap != p.Encap:
+		return true // another tenant's, seen from the middle
+	case !p.Flags.Has(capture.SYN) && c.awaitsSYNACK(c.side(fromA)):
+		return true // an older connection's, whose packets were not captured: a challenge ACK
+	case p.Flags.Has(capture.SYN) && c.Ends[c.side(fromA)].HasISN && c.Established.Seen():
+		return true // SYN-ACK of a connection whose SYN the capture missed
+	}
+	return false
 }
 
 // chooseSYN picks the connection of a SYN: one that began with the same
@@ -65,20 +81,26 @@ func (t *Tracker) choose(i int32, p *capture.Packet, fromA bool) int32 {
 // a new one (RFC 6191).
 func (t *Tracker) chooseSYN(i int32, p *capture.Packet, fromA bool) int32 {
 	for ; i >= 0; i = t.conn(i).next - 1 {
-		c := t.conn(i)
-		from := c.side(fromA)
-		e, o := &c.Ends[from], &c.Ends[from.Peer()]
-		switch {
-		case e.HasISN && e.ISN == p.Seq:
-			return i
-		case e.HasISN, c.Encap != p.Encap:
-		case e.Started && e.firstSeq == p.Seq+1:
-			return i
-		case !e.Started && (o.State == SynSent || o.AckSeen && e.SndUna == p.Seq+1):
+		if t.conn(i).takesSYN(p, fromA) {
 			return i
 		}
 	}
 	return -1
+}
+
+// takesSYN is chooseSYN for one connection.
+func (c *Conn) takesSYN(p *capture.Packet, fromA bool) bool {
+	from := c.side(fromA)
+	e, o := &c.Ends[from], &c.Ends[from.Peer()]
+	switch {
+	case e.HasISN:
+		return e.ISN == p.Seq
+	case c.Encap != p.Encap:
+		return false
+	case e.Started:
+		return e.firstSeq == p.Seq+1
+	}
+	return o.State == SynSent || o.AckSeen && e.SndUna == p.Seq+1
 }
 
 // fits reports whether p continues what its end has sent and acknowledges

@@ -30,7 +30,7 @@ func (t *Tracker) Memory() int {
 // other records, or empty ones kept in reserve.
 func (t *Tracker) memory() (held, used int) {
 	for _, bytes := range [...]func() (int, int){
-		t.lones.bytes, t.wide.bytes, t.flows.bytes, t.apps.bytes, t.conns.bytes, t.parked.bytes, t.tombs.pool.bytes,
+		t.lones.bytes, t.wide.bytes, t.flows.bytes, t.apps.bytes, t.noted.bytes, t.conns.bytes, t.parked.bytes, t.tombs.pool.bytes,
 	} {
 		h, u := bytes()
 		held, used = held+h, used+u
@@ -68,7 +68,7 @@ func (t *Tracker) evict() {
 	t.retire(dues{closed: math.MaxInt64, reset: math.MaxInt64})
 	if t.tight() {
 		t.park(t.conns.used, math.MaxInt64)
-		for _, trim := range [...]func(){t.lones.trim, t.wide.trim, t.flows.trim, t.apps.trim, t.conns.trim, t.parked.trim} {
+		for _, trim := range [...]func(){t.lones.trim, t.wide.trim, t.flows.trim, t.apps.trim, t.noted.trim, t.conns.trim, t.parked.trim} {
 			trim()
 		}
 	}
@@ -88,21 +88,35 @@ func (t *Tracker) evict() {
 }
 
 // sample returns the next record in use of a pool, chosen by size, and the
-// time of its latest packet.
+// time of its latest packet; never, if it belongs to notes.
 func (t *Tracker) sample() (ref, int64) {
 	h := &t.hands
 	h.turn += 0x9e3779b97f4a7c15
-	k := int((h.turn >> 32) * uint64(t.live()) >> 32)
+	k := int((h.turn >> 32) * uint64(t.live()+t.noted.used) >> 32)
+	in := func(n int) bool {
+		k -= n
+		return k < 0
+	}
 	switch {
-	case k < t.lones.used:
+	case in(t.lones.used):
 		i := t.lones.after(h.lone)
 		h.lone = i + 1
-		return makeRef(aLone, i), t.lones.at(i).time
-	case k < t.lones.used+t.flows.used:
+		if l := t.lones.at(i); l.wscale&loneNoted == 0 {
+			return makeRef(aLone, i), l.time
+		}
+		return 0, never
+	case in(t.flows.used):
 		i := t.flows.after(h.flow)
 		h.flow = i + 1
-		return makeRef(aFlow, i), t.flows.at(i).lastTime
-	case k < t.live()-t.parked.conns:
+		if f := t.flows.at(i); f.bits&flowLive != 0 {
+			return makeRef(aFlow, i), f.lastTime
+		}
+		return 0, never
+	case in(t.noted.used):
+		i := t.noted.after(h.noted)
+		h.noted = i + 1
+		return makeRef(aNoted, i), t.noted.at(i).last
+	case in(t.conns.used):
 		i := t.conns.after(h.conn)
 		h.conn = i + 1
 		return makeRef(aConn, i), t.conns.at(i).Last.Time

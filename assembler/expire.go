@@ -51,12 +51,17 @@ const (
 )
 
 // expires is when a lone SYN expires unless answered.
-func (l *lone) expires() int64 { return l.time + expireSYN }
+func (l *lone) expires() int64 {
+	if l.wscale&loneNoted != 0 {
+		return never // that is its notes' to say
+	}
+	return l.time + expireSYN
+}
 
 // expires is [Conn.expiry]. A flow has repeated nothing.
 func (f *flow) expires() int64 {
 	switch {
-	case f.over():
+	case f.over(), f.bits&flowLive == 0:
 		return never
 	case (f.ends[0]|f.ends[1])&endFIN != 0:
 		return f.lastTime + expireFIN
@@ -122,6 +127,11 @@ func (t *Tracker) expire() {
 	for i, f := range sweep(&t.flows, last, now) {
 		if f.expires() < now {
 			t.end(makeRef(aFlow, i), early{expired: true, until: now})
+		}
+	}
+	for i, k := range sweep(&t.noted, last, now) {
+		if k.expires < now {
+			t.end(makeRef(aNoted, i), early{expired: true, until: now})
 		}
 	}
 	for i, c := range sweep(&t.conns, last, now) {

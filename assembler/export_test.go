@@ -7,8 +7,11 @@ func NewGeneral(cfg Config) *Tracker {
 	return newTracker(cfg)
 }
 
-// NewParking returns a Tracker that parks every Conn it can.
-func NewParking(cfg Config) *Tracker { return newTracker(cfg) }
+// NewParking returns a Tracker that takes no notes and parks every Conn it can.
+func NewParking(cfg Config) *Tracker {
+	cfg.unnoted = true
+	return newTracker(cfg)
+}
 
 // Bare is a copy of c without its place in the tracker's memory.
 func (c *Conn) Bare() *Conn {

@@ -55,6 +55,8 @@ func (t *Tracker) find(p *capture.Packet, tag uint32) found {
 // match tells whether p is of the tuple of r, and who sent it.
 func (t *Tracker) match(r ref, p *capture.Packet) (from Side, ok bool) {
 	switch r.kind() {
+	case aNoted:
+		return t.baseSide(t.noted.at(r.index()).base, p)
 	case aLone:
 		return t.loneSide(t.lones.at(r.index()), p)
 	case aFlow:

@@ -108,7 +108,7 @@ const (
 	flowHeir                             // Tracker.heirs has an entry
 	flowWide                             // IPv6: client is the number of the addresses
 	flowFull                             // history has hardly room left
-	flowLive                             // the record is in use
+	flowLive                             // the table has it: it is in use, and without notes
 	flowTold                             // Conn.Told
 )
 
@@ -158,10 +158,7 @@ func (t *Tracker) wideSide(f *flow, p *capture.Packet) (from Side, ok bool) {
 		return 0, false
 	}
 	w := t.wide.at(f.client)
-	if p.SrcPort == f.cport && p.DstPort == f.sport && p.Src == w.client && p.Dst == w.server {
-		return Client, true
-	}
-	return Server, p.SrcPort == f.sport && p.DstPort == f.cport && p.Src == w.server && p.Dst == w.client
+	return sideBetween(p, &w.client, f.cport, &w.server, f.sport)
 }
 
 // over is Conn.over.

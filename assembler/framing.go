@@ -104,6 +104,9 @@ func (f *Framing) Feed(seg []byte, wire uint32) {
 	}
 }
 
+// Deaf reports whether nothing more can be learned, whatever comes.
+func (f *Framing) Deaf() bool { return f.flags&framingDeaf != 0 }
+
 // Skip takes n bytes of the sequence that the capture does not show. Inside a
 // record or body whose length is known they only count; elsewhere the framing
 // is out of step from here on.

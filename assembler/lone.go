@@ -25,13 +25,16 @@ type lone struct {
 	options      capture.Options
 	mss, ipid    uint16
 	place        uint16 // in Tracker.places
-	wscale       uint8  // and loneWide, loneHeir
+	wscale       uint8  // and loneFlags
 	ttl          uint8
 }
 
 const (
-	loneWide = 0x80
-	loneHeir = 0x40 // Tracker.heirs has an entry
+	loneWide  = 0x80
+	loneHeir  = 0x40 // Tracker.heirs has an entry
+	loneNoted = 0x20 // there are notes, which belong to it
+
+	loneFlags = loneWide | loneHeir | loneNoted
 )
 
 // wide is the addresses of an IPv6 connection.
@@ -109,10 +112,16 @@ func mapped(v4 uint32) (a [16]byte) {
 // loneSide tells who of l sent p; ok is false if p is not of l's tuple.
 func (t *Tracker) loneSide(l *lone, p *capture.Packet) (from Side, ok bool) {
 	c, s := t.addrs(l.client, l.server, l.wscale&loneWide != 0)
-	if p.SrcPort == l.cport && p.DstPort == l.sport && p.Src == c && p.Dst == s {
+	return sideBetween(p, &c, l.cport, &s, l.sport)
+}
+
+// sideBetween tells which of a client and a server sent p to the other; ok is
+// false if neither did.
+func sideBetween(p *capture.Packet, client *[16]byte, cport uint16, server *[16]byte, sport uint16) (from Side, ok bool) {
+	if p.SrcPort == cport && p.DstPort == sport && p.Src == *client && p.Dst == *server {
 		return Client, true
 	}
-	return Server, p.SrcPort == l.sport && p.DstPort == l.cport && p.Src == s && p.Dst == c
+	return Server, p.SrcPort == sport && p.DstPort == cport && p.Src == *server && p.Dst == *client
 }
 
 // freeLone gives l's memory back.
@@ -157,7 +166,7 @@ func (t *Tracker) lone(i uint32) *Lone {
 	l, x := t.lones.at(i), &t.spare
 	*x = Lone{
 		ID: l.id(), SYN: Stamp{l.ref, l.time}, ClientPort: l.cport, ServerPort: l.sport,
-		Seq: l.seq, TSVal: l.tsval, Options: l.options, MSS: l.mss, WScale: l.wscale &^ (loneWide | loneHeir),
+		Seq: l.seq, TSVal: l.tsval, Options: l.options, MSS: l.mss, WScale: l.wscale &^ loneFlags,
 		TTL: l.ttl, IPID: l.ipid, Link: l.link & (1<<48 - 1), place: t.places.list[l.place], sig: l.sig,
 	}
 	x.Client, x.Server = t.addrs(l.client, l.server, l.wscale&loneWide != 0)

@@ -119,8 +119,8 @@ func (k *parked) discard(i uint32) {
 
 // hands go round the pools like those of a clock, a few records a batch.
 type hands struct {
-	park, lone, flow, conn, parked uint32
-	turn                           uint64
+	park, lone, flow, noted, conn, parked uint32
+	turn                                  uint64
 }
 
 // parkSteps is how many Conns parkIdle looks at in one batch, at the least;

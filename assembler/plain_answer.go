@@ -24,7 +24,7 @@ func (t *Tracker) answer(at found, p *capture.Packet) bool {
 	f.idled(f.answered, p.Time-l.time)
 	x := &f.tail[Client]
 	x.link, x.place, x.ttl, x.isn = l.link&(1<<48-1), t.places.list[l.place], l.ttl, l.seq
-	x.options, x.mss, x.wscale = l.options, l.mss, l.wscale&^(loneWide|loneHeir)
+	x.options, x.mss, x.wscale = l.options, l.mss, l.wscale&^loneFlags
 	x = &f.tail[Server]
 	x.link, x.place, x.ttl, x.isn = p.Link, placeOf(p), p.TTL, p.Seq
 	x.options, x.mss, x.wscale, x.window = p.Options, p.MSS, min(p.WScale, 14), p.Window

@@ -65,10 +65,13 @@ func (t *Tracker) overSince(e ended) (last int64, over bool) {
 	switch i := e.r.index(); e.r.kind() {
 	case aFlow:
 		f := t.flows.at(i)
-		return f.lastTime, f.id == e.id
+		return f.lastTime, f.id == e.id && f.bits&flowLive != 0
 	case aConn:
 		c := t.conns.at(i)
 		return c.Last.Time, c.ID == e.id
+	case aNoted:
+		k := t.noted.at(i)
+		return k.last, k.id == e.id
 	case aParked:
 		p := t.parked.at(i)
 		return p.last, p.first && p.id == e.id
@@ -112,6 +115,9 @@ func (t *Tracker) retireDue(r ref, now int64) bool {
 		if t.cfg.Expire {
 			_, expires = c.expiry()
 		}
+	case aNoted:
+		k := t.noted.at(i)
+		over, last, expires = k.over, k.last, k.expires
 	case aParked:
 		p := t.parked.at(i)
 		over, last, expires = p.over, p.last, p.expires
@@ -130,14 +136,30 @@ func (t *Tracker) retireDue(r ref, now int64) bool {
 // retireOne reports and buries a connection that is over. From the queue of
 // the closed, one that a RST has hit since moves to that of the reset.
 func (t *Tracker) retireOne(r ref, from *queue) {
-	if r.kind() == aConn && from == &t.closed {
-		if c := t.conns.at(r.index()); c.NResets > 0 {
-			t.reset.push(c.ID, r, c.Last.Time)
+	if from == &t.closed {
+		if e := t.resetSince(r); e.r != 0 {
+			t.reset.push(e.id, e.r, e.at)
 			return
 		}
 	}
 	t.overs--
 	t.end(r, early{})
+}
+
+// resetSince is the entry of record r for the queue of the reset, zero if no
+// RST has hit it.
+func (t *Tracker) resetSince(r ref) ended {
+	switch i := r.index(); r.kind() {
+	case aConn:
+		if c := t.conns.at(i); c.NResets > 0 {
+			return ended{c.ID, r, c.Last.Time}
+		}
+	case aNoted:
+		if k := t.noted.at(i); k.reset {
+			return ended{k.id, r, k.last}
+		}
+	}
+	return ended{}
 }
 
 // early says how a connection was reported that is not over.
@@ -159,6 +181,8 @@ func (t *Tracker) end(r ref, how early) {
 		t.expandFlow(t.flows.at(i), c)
 	case aConn:
 		c = t.conns.at(i)
+	case aNoted:
+		t.unfold(r, c)
 	case aParked:
 		t.parked.unpack(i, c)
 	}
@@ -169,14 +193,7 @@ func (t *Tracker) end(r ref, how early) {
 		t.bury(t.locate(&c.key, r), tombOf(c))
 	}
 	t.cfg.Done(c)
-	switch r.kind() {
-	case aFlow:
-		t.freeFlow(i)
-	case aConn:
-		t.freeConn(i)
-	case aParked:
-		t.parked.discard(i)
-	}
+	t.free(r)
 }
 
 func (how early) mark(c *Conn) {

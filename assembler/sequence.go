@@ -221,6 +221,9 @@ func (e *End) feed(seq uint32, p *capture.Packet, b *capture.Batch) {
 		return
 	}
 	e.appNext = seq + p.Len
+	if e.App.Deaf() {
+		return
+	}
 	seg := b.Payload(p)
 	if int(skip) > len(seg) {
 		e.App.Skip(p.Len - skip)

@@ -62,6 +62,7 @@ const (
 	aTomb   ref = iota << refBits // a connection that was reported
 	aLone                         // one SYN
 	aFlow                         // a plain connection
+	aNoted                        // one of these and some notes
 	aConn                         // the newest of a tuple's connections in general
 	aParked                       // a Conn, packed
 

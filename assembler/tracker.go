@@ -50,6 +50,7 @@ type Config struct {
 
 	// For tests.
 	general    bool // no lone, no flow, every connection is a Conn from its first packet
+	unnoted    bool // no notes
 	parkBeyond int
 }
 
@@ -65,6 +66,7 @@ type Tracker struct {
 	places places
 	flows  pool[flow]
 	apps   pool[Framing]
+	noted  pool[noted]
 	conns  pool[Conn]
 	parked parked
 	tombs  tombs
@@ -80,6 +82,7 @@ type Tracker struct {
 	clock  clock
 	dues   dues // after the current batch
 	batch  *capture.Batch
+	blank  capture.Batch // of packets whose payload nobody reads
 	block  block
 
 	spareLone, spareFlow, spareConn *Conn // what is reported is expanded into them
@@ -150,8 +153,10 @@ func (t *Tracker) Tick(now int64) {
 func (t *Tracker) Finish() {
 	done := func(c *Conn) { t.cfg.Done(c) }
 	if t.cfg.Lone != nil {
-		for i := range t.lones.all() {
-			t.cfg.Lone(t.lone(i))
+		for i, l := range t.lones.all() {
+			if l.wscale&loneNoted == 0 {
+				t.cfg.Lone(t.lone(i))
+			}
 		}
 	} else {
 		t.eachLone(done)
@@ -224,6 +229,12 @@ func (t *Tracker) accepted(r ref, f *flow, from Side, p *capture.Packet) {
 // general takes a segment that is not plain.
 func (t *Tracker) general(at found, p *capture.Packet, tag uint32) {
 	key, fromA := tupleOf(p)
+	switch at.ref().kind() {
+	case aLone, aFlow, aNoted:
+		if t.note(at, p, fromA) {
+			return
+		}
+	}
 	i := t.promote(&at)
 	if i >= 0 {
 		i = t.choose(i, p, fromA)
@@ -232,26 +243,29 @@ func (t *Tracker) general(at found, p *capture.Packet, tag uint32) {
 		i = t.open(at, &key, p, fromA, tag)
 	}
 	c := t.conn(i)
-	from := c.side(fromA)
 	c.Changed = c.Told
-	var notes Notes
-	if c.isCopy(from, p) {
-		c.Ends[from].Duplicates++
-		c.Partial |= Duplicated
-		c.zeekSegment(from, p)
-		notes = NoteDuplicate
-	} else {
-		wasOver := c.over()
-		notes = c.segment(from, p, t.batch)
-		if !wasOver && c.over() {
-			t.enqueue(c, makeRef(aConn, uint32(i)))
-			t.overs++
-		}
-		from = c.side(fromA) // a SYN may have turned a guess about roles round
+	wasOver := c.over()
+	notes := c.take(fromA, p, t.batch)
+	if !wasOver && c.over() {
+		t.enqueue(c, makeRef(aConn, uint32(i)))
+		t.overs++
 	}
 	if t.cfg.Trace != nil {
-		t.cfg.Trace(Step{Packet: *p, Conn: c.ID, Side: from, States: [2]State{c.Ends[0].State, c.Ends[1].State}, Notes: notes})
+		// A SYN may have turned a guess about roles round.
+		t.cfg.Trace(Step{Packet: *p, Conn: c.ID, Side: c.side(fromA), States: [2]State{c.Ends[0].State, c.Ends[1].State}, Notes: notes})
 	}
+}
+
+// take applies one packet, whether it is news or the copy of another.
+func (c *Conn) take(fromA bool, p *capture.Packet, b *capture.Batch) Notes {
+	from := c.side(fromA)
+	if !c.isCopy(from, p) {
+		return c.segment(from, p, b)
+	}
+	c.Ends[from].Duplicates++
+	c.Partial |= Duplicated
+	c.zeekSegment(from, p)
+	return NoteDuplicate
 }
 
 // promote makes a Conn of the connection at hand, and returns its number, or
@@ -271,15 +285,9 @@ func (t *Tracker) promote(at *found) int32 {
 	case aParked:
 		t.parked.unpack(r.index(), c)
 		t.parked.discard(r.index())
-	case aLone:
-		*c = Conn{}
-		t.lone(r.index()).Expand(c)
-		t.freeLone(r.index())
 	default:
-		*c = Conn{}
-		f := t.flows.at(r.index())
-		t.expandFlow(f, c)
-		t.freeFlow(r.index())
+		t.unfold(r, c)
+		t.free(r)
 	}
 	at.set(n)
 	if c.over() {
@@ -309,6 +317,22 @@ func (t *Tracker) open(at found, key *tuple, p *capture.Packet, fromA bool, tag 
 	}
 	at.set(makeRef(aConn, i))
 	return int32(i)
+}
+
+// free gives the memory of a connection back that the table has no more.
+func (t *Tracker) free(r ref) {
+	switch i := r.index(); r.kind() {
+	case aLone:
+		t.freeLone(i)
+	case aFlow:
+		t.freeFlow(i)
+	case aNoted:
+		t.freeNoted(i)
+	case aConn:
+		t.freeConn(i)
+	case aParked:
+		t.parked.discard(i)
+	}
 }
 
 func (t *Tracker) freeFlow(i uint32) {

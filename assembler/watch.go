@@ -34,6 +34,12 @@ func (t *Tracker) tellOne(r ref) {
 			return
 		}
 		c.Told = true
+	case aNoted:
+		if t.noted.at(i).told {
+			return
+		}
+		t.noted.at(i).told = true
+		t.unfold(r, c)
 	case aParked:
 		if t.parked.at(i).told {
 			return
@@ -54,16 +60,24 @@ func (t *Tracker) Each(visit func(*Conn)) {
 
 // eachLone is Each for lone SYNs, eachOther for all others.
 func (t *Tracker) eachLone(visit func(*Conn)) {
-	for i := range t.lones.all() {
-		t.lone(i).Expand(t.spareLone)
-		visit(t.spareLone)
+	for i, l := range t.lones.all() {
+		if l.wscale&loneNoted == 0 {
+			t.lone(i).Expand(t.spareLone)
+			visit(t.spareLone)
+		}
 	}
 }
 
 func (t *Tracker) eachOther(visit func(*Conn)) {
 	for _, f := range t.flows.all() {
-		t.expandFlow(f, t.spareFlow)
-		visit(t.spareFlow)
+		if f.bits&flowLive != 0 {
+			t.expandFlow(f, t.spareFlow)
+			visit(t.spareFlow)
+		}
+	}
+	for i := range t.noted.all() {
+		t.unfold(makeRef(aNoted, i), t.spareConn)
+		visit(t.spareConn)
 	}
 	for _, c := range t.conns.all() {
 		visit(c)
@@ -101,9 +115,18 @@ func (t *Tracker) States() (s States) {
 		}
 		return x
 	}
-	s[SynSent][Client], s[Unknown][Server] = t.lones.used, t.lones.used
+	for _, l := range t.lones.all() {
+		if l.wscale&loneNoted == 0 {
+			s.add(SynSent, Unknown)
+		}
+	}
 	for _, f := range t.flows.all() {
-		s.add(settled(f.state(Client), f.lastTime), settled(f.state(Server), f.lastTime))
+		if f.bits&flowLive != 0 {
+			s.add(settled(f.state(Client), f.lastTime), settled(f.state(Server), f.lastTime))
+		}
+	}
+	for _, k := range t.noted.all() {
+		s.add(settled(k.states[Client], k.last), settled(k.states[Server], k.last))
 	}
 	for _, c := range t.conns.all() {
 		s.add(settled(c.Ends[Client].State, c.Last.Time), settled(c.Ends[Server].State, c.Last.Time))
