@@ -78,8 +78,7 @@ func (t *Tracker) match(r ref, p *capture.Packet) (from Side, ok bool) {
 }
 
 // locate looks a record up that is known to be in the table.
-func (t *Tracker) locate(k *tuple, r ref) found {
-	tag := k.tag(t.seed)
+func (t *Tracker) locate(tag uint32, r ref) found {
 	pg := t.table.page(tag)
 	for i := tag & slotMask; ; i = (i + 1) & slotMask {
 		if pg.slots[i] == makeSlot(tag, r) {

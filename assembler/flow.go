@@ -28,7 +28,7 @@ type flow struct {
 	client, server uint32 // as in lone
 	cport, sport   uint16
 	bits           flowBits
-	idleBound      uint16 // maxIdle is not below it, in units of 1 << idleTick ns
+	idleBound      uint16 // maxIdle in units of 1 << idleTick ns, as far as it goes
 	sndNxt, sndUna [2]uint32
 	ackStep        [2]uint32
 	since          uint32 // SinceData of the end that did not send payload last; the other's is 0
@@ -36,17 +36,19 @@ type flow struct {
 	highestAcked   [2]uint16
 	ends           [2]endBits
 
-	id                           uint64
-	first, answered, established Stamp // SYN, SYN-ACK, ACK
-	maxIdle                      int64
+	id         uint64
+	first      Stamp // SYN
+	maxIdle    int64
+	maxIdleEnd Stamp
+	history    [15]byte
+	nhistory   uint8
 
 	sent [2]flowSent
 	tail [2]flowTail
 
-	maxIdleEnd Stamp
-	nhistory   uint8
-	history    [15]byte
-	_          [48]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
+	answered, established Stamp // SYN-ACK, ACK
+	tag                   uint32
+	_          [44]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
 }
 
 // idleTick makes flow.idleBound count units of about a millisecond.

@@ -188,7 +188,8 @@ func (t *Tracker) endLone(r ref, how early) {
 		x.Expired = Unanswered
 	}
 	b := x.tomb()
-	t.bury(t.locate(&b.key, r), b)
+	b.tag = b.key.tag(t.seed)
+	t.bury(t.locate(b.tag, r), b)
 	t.freeLone(r.index())
 	if t.cfg.Lone != nil {
 		t.cfg.Lone(x)

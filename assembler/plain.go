@@ -142,11 +142,12 @@ func (f *flow) reopens(from Side, p *capture.Packet, sig uint32) bool {
 	return true
 }
 
-// idled is Conn.idle for a silence that may be the longest.
+// idled is Conn.idle for a silence that may be the longest. Nearly always
+// idleBound alone tells, and what is only written need not be waited for.
 func (f *flow) idled(at Stamp, idle int64) {
-	if idle > f.maxIdle {
+	if ticks := idle >> idleTick; ticks > int64(f.idleBound) && ticks < 1<<16 || idle > f.maxIdle {
 		f.maxIdle, f.maxIdleEnd = idle, at
-		f.idleBound = uint16(min(idle>>idleTick, 1<<16-1))
+		f.idleBound = uint16(min(ticks, 1<<16-1))
 	}
 }
 

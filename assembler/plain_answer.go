@@ -4,7 +4,7 @@ import "hangup/capture"
 
 // answer makes a flow of the lone SYN at hand if p is the SYN-ACK that it is
 // waiting for, and reports whether it is.
-func (t *Tracker) answer(at found, p *capture.Packet) bool {
+func (t *Tracker) answer(at found, p *capture.Packet, tag uint32) bool {
 	i := at.ref().index()
 	l := t.lones.at(i)
 	const kind = capture.SYN | capture.RST | capture.ACK | capture.FIN
@@ -16,7 +16,7 @@ func (t *Tracker) answer(at found, p *capture.Packet) bool {
 	n := t.flows.take()
 	f := t.flows.at(n)
 	*f = flow{}
-	f.lastTime, f.id = p.Time, l.id()
+	f.lastTime, f.id, f.tag = p.Time, l.id(), tag
 	f.client, f.server, f.cport, f.sport = l.client, l.server, l.cport, l.sport
 	f.bits = flowLive | flowServerLast
 	f.first, f.answered = Stamp{l.ref, l.time}, Stamp{p.Ref, p.Time}

@@ -79,19 +79,31 @@ func (t *Tracker) overSince(e ended) (last int64, over bool) {
 	return 0, false
 }
 
-// foresee reads what retireQueue will need of the next few flows, so that the
-// waits for memory run side by side.
+// foresee reads what retireQueue will need for the next few flows, so that
+// the waits for memory run side by side: the flows, where the table has them,
+// and where it has the tombs that give way to theirs.
 func (t *Tracker) foresee(q *queue) (sum uint64) {
+	var tags [2 * foreseen]uint32
+	n := 0
 	list := q.list[q.head:]
 	for _, e := range list[:min(foreseen, len(list))] {
 		if e.r.kind() == aFlow {
-			words := t.flows.at(e.r.index()).words()
+			f := t.flows.at(e.r.index())
+			words := f.words()
 			for i := 0; i < len(words); i += 8 {
 				sum += words[i]
 			}
+			tags[n] = f.tag
+			n++
 		}
 	}
-	return sum
+	for i := range uint32(n) {
+		if next := t.tombs.next + i; int(next) < t.tombs.pool.used {
+			tags[n] = t.tombs.pool.at(next).tag
+			n++
+		}
+	}
+	return sum + uint64(t.table.touch(tags[:n]))
 }
 
 // foreseen is how many flows foresee looks at: as many as the nearest cache
@@ -190,10 +202,20 @@ func (t *Tracker) end(r ref, how early) {
 	if r.kind() == aConn {
 		t.unlink(i, c)
 	} else {
-		t.bury(t.locate(&c.key, r), tombOf(c))
+		b := tombOf(c)
+		b.tag = t.tagOf(r, c)
+		t.bury(t.locate(b.tag, r), b)
 	}
 	t.cfg.Done(c)
 	t.free(r)
+}
+
+// tagOf is the tag of record r, which c was made of.
+func (t *Tracker) tagOf(r ref, c *Conn) uint32 {
+	if r.kind() == aFlow {
+		return t.flows.at(r.index()).tag
+	}
+	return c.key.tag(t.seed)
 }
 
 func (how early) mark(c *Conn) {
@@ -226,7 +248,9 @@ func (t *Tracker) unlink(i uint32, c *Conn) {
 		at.set(makeRef(aConn, uint32(c.next-1)))
 		return
 	}
-	t.bury(at, tombOf(c))
+	b := tombOf(c)
+	b.tag = c.key.tag(t.seed)
+	t.bury(at, b)
 }
 
 // newest finds the newest Conn of c's tuple.

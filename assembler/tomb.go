@@ -15,6 +15,7 @@ type tomb struct {
 	encap   uint32
 	isn     [2]uint32 // of the a end and the b end; sndNxt where it is not known
 	sndNxt  [2]uint32
+	tag     uint32
 	started [2]bool // sndNxt is known
 	expired bool    // it was given up, so that it may yet prove to be alive
 	last    int64
@@ -54,7 +55,7 @@ func (t *Tracker) bury(at found, b tomb) {
 	if stale.id == 0 {
 		return
 	}
-	tag := stale.key.tag(t.seed)
+	tag := stale.tag
 	pg := t.table.page(tag)
 	for j := tag & slotMask; pg.slots[j] != 0; j = (j + 1) & slotMask {
 		if pg.slots[j] == makeSlot(tag, r) && (pg != at.pg || j != at.i) {

@@ -199,7 +199,7 @@ func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref) {
 	}
 	switch r := at.ref(); r.kind() {
 	case aLone:
-		if t.answer(at, p) {
+		if t.answer(at, p, tag) {
 			return
 		}
 	case aFlow:
