@@ -113,36 +113,37 @@ const expireRound = 10e9
 
 // expire reports what has expired, among as many connections as the time
 // since the last call is of expireRound.
-func (t *Tracker) expire() {
-	now, last := t.dues.now, t.swept
+func (t *Tracker) expire(now int64) {
+	last := t.swept
 	if !t.cfg.Expire || now <= last {
 		return
 	}
 	t.swept = now
 	for i, l := range sweep(&t.lones, last, now) {
-		if l.expires() < now {
-			t.end(makeRef(aLone, i), early{expired: true, until: now})
-		}
+		t.expireOne(makeRef(aLone, i), l.expires(), now)
 	}
 	for i, f := range sweep(&t.flows, last, now) {
-		if f.expires() < now {
-			t.end(makeRef(aFlow, i), early{expired: true, until: now})
-		}
+		t.expireOne(makeRef(aFlow, i), f.expires(), now)
 	}
 	for i, k := range sweep(&t.noted, last, now) {
-		if k.expires < now {
-			t.end(makeRef(aNoted, i), early{expired: true, until: now})
-		}
+		t.expireOne(makeRef(aNoted, i), k.expires, now)
 	}
 	for i, c := range sweep(&t.conns, last, now) {
-		if _, at := c.expiry(); at < now {
-			t.end(makeRef(aConn, i), early{expired: true, until: now})
-		}
+		_, at := c.expiry()
+		t.expireOne(makeRef(aConn, i), at, now)
 	}
 	for i, p := range sweep(&t.parked.pool, last, now) {
-		if p.first && p.expires < now {
-			t.end(makeRef(aParked, i), early{expired: true, until: now})
+		if p.first {
+			t.expireOne(makeRef(aParked, i), p.expires, now)
 		}
+	}
+}
+
+// expireOne reports the connection of record r, which expires at the given
+// time, if that is past.
+func (t *Tracker) expireOne(r ref, at, now int64) {
+	if at < now {
+		t.end(r, early{expired: true, until: at})
 	}
 }
 
@@ -153,7 +154,7 @@ func sweep[T any](p *pool[T], last, now int64) iter.Seq2[uint32, *T] {
 	at := func(time int64) int { return int(uint64(time) % expireRound * uint64(pages) / expireRound) }
 	return func(yield func(uint32, *T) bool) {
 		switch rounds := now/expireRound - last/expireRound; {
-		case now-last >= expireRound:
+		case last < now-expireRound:
 			p.among(0, pages)(yield)
 		case rounds == 0:
 			p.among(at(last), at(now))(yield)

@@ -48,7 +48,7 @@ type flow struct {
 
 	answered, established Stamp // SYN-ACK, ACK
 	tag                   uint32
-	_          [44]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
+	_                     [44]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
 }
 
 // idleTick makes flow.idleBound count units of about a millisecond.

@@ -10,13 +10,15 @@ import (
 
 // Parallel follows connections as a Tracker does, beside the goroutine that
 // reads and decodes, by several trackers that share the tuples out among
-// themselves. What they find does not depend on their number, unless
-// Config.MaxConns, which they share out as well, comes into play.
+// themselves. What they find does not depend on their number, only in which
+// order it is reported; unless Config.MaxConns or MaxMemory, which they share
+// out as well, come into play. Its methods are for one goroutine, that which
+// reads.
 //
 // With more than one tracker nobody knows, when a connection opens, how many
-// have opened before: until Finish, Conn.ID is the number of its first packet
-// in the whole input, which orders connections as well. So are Predecessor
-// and SuccessorID. [Parallel.Number] then gives the ID.
+// have opened before: Conn.ID is then the number of its first packet in the
+// whole input, which orders connections as well. So are Predecessor and
+// SuccessorID. [Parallel.Number] gives the ID.
 type Parallel struct {
 	trackers []*Tracker
 	jobs     []chan *job
@@ -36,6 +38,8 @@ type job struct {
 	before uint64     // packets of the input before the batch
 	dues   dues
 	left   atomic.Int32 // trackers that still need it
+
+	pause func() // if not nil: instead of all that, call it
 }
 
 // jobsAhead is how many batches may be on their way for each tracker: enough
@@ -43,20 +47,14 @@ type job struct {
 const jobsAhead = 4
 
 // NewParallel returns a Parallel with n trackers, at least one; a Trace wants
-// its packets in order, and allows no more. Done and Trace are called from
-// the trackers' goroutines, never two at once.
+// its packets in order, and allows no more. The Config's functions are called
+// from the trackers' goroutines, never two at once.
 func NewParallel(cfg Config, n int) *Parallel {
 	if n < 1 || cfg.Trace != nil {
 		n = 1
 	}
-	var mu sync.Mutex
-	if done := cfg.Done; n > 1 {
-		cfg.MaxConns = (cfg.MaxConns + n - 1) / n
-		cfg.Done = func(c *Conn) {
-			mu.Lock()
-			defer mu.Unlock()
-			done(c)
-		}
+	if n > 1 {
+		cfg = cfg.shared(n)
 	}
 	s := &Parallel{free: make(chan *job, jobsAhead+n), seed: newSeed(), clock: newClock()}
 	for range cap(s.free) {
@@ -76,6 +74,29 @@ func NewParallel(cfg Config, n int) *Parallel {
 	return s
 }
 
+// shared is the Config of one of n trackers.
+func (cfg Config) shared(n int) Config {
+	var mu sync.Mutex
+	cfg.MaxConns = (cfg.MaxConns + n - 1) / n
+	cfg.MaxMemory = (cfg.MaxMemory + n - 1) / n
+	cfg.Done = oneAtATime(&mu, cfg.Done)
+	cfg.Over = oneAtATime(&mu, cfg.Over)
+	cfg.Lone = oneAtATime(&mu, cfg.Lone)
+	return cfg
+}
+
+// oneAtATime is f under the lock, nil if that is nil.
+func oneAtATime[T any](mu *sync.Mutex, f func(T)) func(T) {
+	if f == nil {
+		return nil
+	}
+	return func(x T) {
+		mu.Lock()
+		defer mu.Unlock()
+		f(x)
+	}
+}
+
 // Fresh returns a batch to fill for the next call of Batch. Waiting for the
 // trackers is done here.
 func (s *Parallel) Fresh() *capture.Batch {
@@ -90,10 +111,70 @@ func (s *Parallel) Fresh() *capture.Batch {
 func (s *Parallel) Batch() {
 	j := s.current
 	s.current = nil
+	s.clock.now = max(s.clock.now, j.batch.Now)
 	j.share(s)
+	s.send(j)
+}
+
+func (s *Parallel) send(j *job) {
 	for _, c := range s.jobs {
 		c <- j
 	}
+}
+
+// Tick is [Tracker.Tick]. What is due is reported some time after it returns.
+func (s *Parallel) Tick(now int64) {
+	b := s.Fresh()
+	b.Packets, b.Data, b.Now = b.Packets[:0], b.Data[:0], now
+	s.Batch()
+}
+
+// paused calls f while all trackers stand still, all batches done.
+func (s *Parallel) paused(f func()) {
+	var arrived sync.WaitGroup
+	arrived.Add(len(s.trackers))
+	resume := make(chan struct{})
+	s.send(&job{pause: func() {
+		arrived.Done()
+		<-resume
+	}})
+	arrived.Wait()
+	f()
+	close(resume)
+}
+
+// Each is [Tracker.Each].
+func (s *Parallel) Each(visit func(*Conn)) {
+	s.paused(func() {
+		for _, t := range s.trackers {
+			t.Each(visit)
+		}
+	})
+}
+
+// States is [Tracker.States].
+func (s *Parallel) States() (all States) {
+	s.paused(func() {
+		for _, t := range s.trackers {
+			for state, n := range t.States() {
+				all[state][Client] += n[Client]
+				all[state][Server] += n[Server]
+			}
+		}
+	})
+	return all
+}
+
+// Open is [Tracker.Open].
+func (s *Parallel) Open() (n int) {
+	s.paused(func() { n = int(s.sum(func(t *Tracker) uint64 { return uint64(t.Open()) })) })
+	return n
+}
+
+// Memory is [Tracker.Memory].
+func (s *Parallel) Memory() (n int) {
+	s.paused(func() { n = int(s.sum(func(t *Tracker) uint64 { return uint64(t.Memory()) })) })
+	return n
 }
 
 // share prepares the batch for the trackers.
@@ -123,11 +204,15 @@ func (j *job) share(s *Parallel) {
 // follow is the goroutine of t, tracker k.
 func (s *Parallel) follow(t *Tracker, k int, jobs <-chan *job) {
 	for j := range jobs {
+		if j.pause != nil {
+			j.pause()
+			continue
+		}
 		t.batch, t.before = &j.batch, j.before
 		for _, i := range j.mine[k] {
 			t.add(i, j.tags[i])
 		}
-		t.dues = j.dues
+		t.dues, t.clock.now = j.dues, j.dues.now
 		t.endBatch()
 		if j.left.Add(-1) == 0 {
 			s.free <- j
@@ -146,7 +231,7 @@ func (s *Parallel) Finish() {
 }
 
 // Number is the ID, from 1 in the order of first packets, of a connection
-// whose Conn.ID was id. It may be called after Finish.
+// whose Conn.ID was id. It may be called by what Each calls, and after Finish.
 func (s *Parallel) Number(id uint64) uint64 {
 	if len(s.trackers) == 1 || id == 0 {
 		return id

@@ -10,24 +10,59 @@ import (
 	"hangup/internal/generate"
 )
 
-// inParallel is track by n trackers.
-func (all batches) inParallel(n int) (conns []*assembler.Conn) {
-	s := assembler.NewParallel(assembler.Config{Done: func(c *assembler.Conn) { conns = append(conns, c.Bare()) }}, n)
+// seen is what n trackers tell of a capture: connections by ID when they are
+// over and when reported, all those that are followed after each batch, and
+// how many ends are in which state.
+type seen struct {
+	over, done []*assembler.Conn
+	each       []uint64
+	states     []assembler.States
+	open       []int
+}
+
+// inParallel runs the batches through n trackers; a live view has ticks
+// between them, and looks on.
+func (all batches) inParallel(n int, live bool) (got seen) {
+	cfg := assembler.Config{Done: func(c *assembler.Conn) { got.done = append(got.done, c.Bare()) }}
+	if live {
+		cfg.Lone = func(l *assembler.Lone) {
+			c := new(assembler.Conn)
+			l.Expand(c)
+			got.done = append(got.done, c)
+		}
+		cfg.Over, cfg.OverAfter = func(c *assembler.Conn) { got.over = append(got.over, c.Bare()) }, 2e9
+		cfg.Expire = true
+	}
+	s := assembler.NewParallel(cfg, n)
 	for i := range all {
 		b := s.Fresh()
 		b.Packets = append(b.Packets[:0], all[i].Packets...)
 		b.Data = append(b.Data[:0], all[i].Data...)
 		s.Batch()
+		if !live {
+			continue
+		}
+		s.Tick(b.Packets[len(b.Packets)-1].Time + 1e9)
+		var ids []uint64
+		s.Each(func(c *assembler.Conn) { ids = append(ids, s.Number(c.ID)) })
+		slices.Sort(ids)
+		got.each = append(got.each, ids...)
+		got.states = append(got.states, s.States())
+		got.open = append(got.open, s.Open())
 	}
 	s.Finish()
-	for _, c := range conns {
-		for _, id := range []*uint64{&c.ID, &c.Predecessor, &c.SuccessorID} {
-			*id = s.Number(*id)
+	for _, conns := range [][]*assembler.Conn{got.over, got.done} {
+		for _, c := range conns {
+			for _, id := range []*uint64{&c.ID, &c.Predecessor, &c.SuccessorID} {
+				*id = s.Number(*id)
+			}
 		}
+		slices.SortFunc(conns, func(a, b *assembler.Conn) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	slices.SortFunc(conns, func(a, b *assembler.Conn) int { return cmp.Compare(a.ID, b.ID) })
-	return conns
+	return got
 }
+
+func same(a, b *assembler.Conn) bool { return *a == *b }
 
 // Any number of trackers finds the same.
 func TestParallel(t *testing.T) {
@@ -35,14 +70,28 @@ func TestParallel(t *testing.T) {
 		all := load(t, "", generated(t, m))
 		want, _ := all.track(assembler.New, assembler.Config{})
 		for _, n := range []int{0, 1, 2, 3, 7} {
-			got := all.inParallel(n)
-			if len(got) != len(want) {
-				t.Fatalf("%s: %d trackers find %d connections, one %d", m.Name, n, len(got), len(want))
+			if got := all.inParallel(n, false); !slices.EqualFunc(got.done, want, same) {
+				t.Errorf("%s: %d trackers report other connections", m.Name, n)
 			}
-			for i := range got {
-				if *got[i] != *want[i] {
-					t.Fatalf("%s: %d trackers differ on connection %d, one has %d", m.Name, n, got[i].ID, want[i].ID)
-				}
+		}
+	}
+}
+
+// Any number of trackers shows the same at any time.
+func TestParallelLive(t *testing.T) {
+	for _, m := range generate.Mixes {
+		all := load(t, "", generated(t, m))
+		want := all.inParallel(1, true)
+		if m.Exchanges > 0 && len(want.over) == 0 {
+			t.Errorf("%s: never over", m.Name)
+		}
+		for _, n := range []int{2, 3, 7} {
+			got := all.inParallel(n, true)
+			if !slices.EqualFunc(got.done, want.done, same) || !slices.EqualFunc(got.over, want.over, same) {
+				t.Errorf("%s: %d trackers report other connections", m.Name, n)
+			}
+			if !slices.Equal(got.each, want.each) || !slices.Equal(got.states, want.states) || !slices.Equal(got.open, want.open) {
+				t.Errorf("%s: %d trackers show other connections in between", m.Name, n)
 			}
 		}
 	}

@@ -138,7 +138,7 @@ func (t *Tracker) retireDue(r ref, now int64) bool {
 	case over && last < now-lingerMost:
 		t.retireOne(r, nil)
 	case t.cfg.Expire && expires < now:
-		t.end(r, early{expired: true, until: now})
+		t.end(r, early{expired: true, until: expires})
 	default:
 		return false
 	}

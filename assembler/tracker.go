@@ -2,6 +2,7 @@ package assembler
 
 import (
 	"hash/maphash"
+	"math"
 
 	"hangup/capture"
 )
@@ -135,7 +136,7 @@ func (t *Tracker) endBatch() {
 func (t *Tracker) settle() {
 	t.retire(t.dues)
 	t.tellOvers()
-	t.expire()
+	t.expire(t.dues.now)
 	t.parkIdle()
 	t.evict()
 }
@@ -151,6 +152,8 @@ func (t *Tracker) Tick(now int64) {
 // Finish reports every connection that is still in the table. The tracker
 // must not be used afterwards.
 func (t *Tracker) Finish() {
+	t.swept = math.MinInt64
+	t.expire(t.clock.now)
 	done := func(c *Conn) { t.cfg.Done(c) }
 	if t.cfg.Lone != nil {
 		for i, l := range t.lones.all() {
