@@ -141,13 +141,6 @@ func tunnel(kind int, etherType uint16, payload []byte) (uint16, []byte) {
 	return etherType, payload
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // frames are a few hundred frames of a link type: plain, in tunnels, of other
 // protocols, cut short, and nonsense.
 func frames(link uint16) [][]byte {
