@@ -25,7 +25,6 @@ const (
 	linkCHDLC      = 104
 	linkLoop       = 108
 	linkSLL        = 113
-	linkPPPWithDir = 204
 	linkIPv4       = 228
 	linkIPv6       = 229
 	linkSLL2       = 276
@@ -114,7 +113,7 @@ func newGenerator(link uint16, live bool) (*generator, error) {
 		g.typ, g.body = 0, 20
 	case linkNull, linkLoop:
 		g.body = 4
-	case linkPPP, linkPPPHDLC, linkPPPWithDir, linkCHDLC:
+	case linkPPP, linkPPPHDLC, linkCHDLC:
 		g.typ, g.body = 2, 4
 	case linkPPPEther:
 		g.typ, g.body = 6, 8

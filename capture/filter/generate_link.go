@@ -66,7 +66,7 @@ func (g *generator) ethertype(n *node, v uint32) (*code, error) {
 		return g.cookedFrame(v), nil
 	case linkNull, linkLoop:
 		return g.loopbackFrame(v), nil
-	case linkPPP, linkPPPHDLC, linkPPPEther, linkPPPWithDir:
+	case linkPPP, linkPPPHDLC, linkPPPEther:
 		return equal(g.loadType(), pppProtocol(v)), nil
 	case linkCHDLC:
 		if v == sapISO {
@@ -225,8 +225,6 @@ func (g *generator) outbound(n *node) (*code, error) {
 		return equal([]bpf.RawInstruction{{Op: classLD | modeABS | sizeB, K: 10}}, packetTypeOutgoing), nil
 	case g.live:
 		return equal([]bpf.RawInstruction{{Op: classLD | modeABS | sizeH, K: extensionType}}, packetTypeOutgoing), nil
-	case g.link == linkPPPWithDir:
-		return equal([]bpf.RawInstruction{{Op: classLD | modeABS | sizeB}}, 1), nil
 	}
 	return nil, g.fail(n, "frames of this kind of file do not say which direction they had",
 		"inbound and outbound work live, and on files captured from any; write src host or dst host")
