@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"hangup/capture/filter"
 )
 
 const (
@@ -46,6 +48,13 @@ type LiveConfig struct {
 
 	// Tap, if not nil, sees every packet.
 	Tap Tap
+
+	// Filter, or Code (a program for the link type of the interfaces, and
+	// instead of Filter), says which packets are captured at all. The kernel
+	// runs it, but for Code where frames get a LINUX_SLL2 header: that the
+	// kernel does not know.
+	Filter *filter.Expr
+	Code   *filter.Program
 }
 
 // DropEvent tells that the kernel had no room for N packets of an interface

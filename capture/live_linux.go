@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hangup/capture/filter"
 )
 
 const (
@@ -63,6 +65,7 @@ type feed struct {
 	index  int // the kernel's, 0 for "any"
 	cooked bool
 	link   uint16
+	code   *filter.Program  // what the kernel cannot run, or nil
 	ifaces map[int32]uint16 // "any": numbers of the kernel's indices
 	lately int32            // the last of them
 	iface  uint16           // and its number
@@ -178,11 +181,17 @@ func (l *Live) deliver(b *Batch, f *feed) {
 		f.copied(c)
 		return
 	}
-	f.count++
-	r := record{time: c.time, number: f.count, off: uint32(len(b.Data)), link: f.link, traits: directions[from.Pkttype&7]}
+	r := record{time: c.time, off: uint32(len(b.Data)), link: f.link, traits: directions[from.Pkttype&7]}
 	r.iface = l.ifaceOf(f, from.Ifindex)
 	b.Data, r.wireLen = f.appendFrame(b.Data, h, from, data)
 	f.copied(c)
+	if f.code != nil && !f.code.Match(b.Data[r.off:], int(r.wireLen)) {
+		b.Data = b.Data[:r.off]
+		f.Filtered++
+		return
+	}
+	f.count++
+	r.number = f.count
 	r.capLen = min(uint32(len(b.Data))-r.off, l.snaplen)
 	b.Data = b.Data[:r.off+r.capLen]
 	if r.capLen < r.wireLen {

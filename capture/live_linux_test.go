@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -119,7 +120,7 @@ func (s *sender) send(frame []byte) {
 		if err == unix.ENOBUFS || err == unix.EINTR {
 			continue
 		}
-		if err != nil {
+		if err != nil && err != unix.EBADF { // the test is over
 			s.t.Errorf("send: %v", err)
 		}
 		return
@@ -175,6 +176,28 @@ func untilEnd(t testing.TB, l *Live, each func(b *Batch, p *Packet)) {
 	}
 }
 
+// dropped is how many packets the interfaces themselves dropped: on a busy
+// machine not everything that is sent gets as far as a capture.
+func (p *place) dropped(names ...string) (n uint64) {
+	p.t.Helper()
+	for _, name := range names {
+		var out []byte
+		var err error
+		p.do(func() { out, err = exec.Command("ip", "-s", "-j", "link", "show", name).Output() })
+		var links []struct {
+			Stats64 struct{ Rx, Tx struct{ Dropped uint64 } }
+		}
+		if err == nil {
+			err = json.Unmarshal(out, &links)
+		}
+		if err != nil || len(links) != 1 {
+			p.t.Fatalf("ip -s -j link show %s: %v: %s", name, err, out)
+		}
+		n += links[0].Stats64.Rx.Dropped + links[0].Stats64.Tx.Dropped
+	}
+	return n
+}
+
 func TestLiveDeliversEveryPacketInOrder(t *testing.T) {
 	const n = 20000
 	p := newPlace(t)
@@ -188,21 +211,25 @@ func TestLiveDeliversEveryPacketInOrder(t *testing.T) {
 		}
 		l.Stop() // in the middle of a block
 	}()
-	next, last := uint32(0), before
+	got, next, last := uint64(0), uint32(0), before
 	untilEnd(t, l, func(b *Batch, p *Packet) {
-		if p.Kind != TCP || p.Seq != next || p.Len != next%1400 || p.Ref.Number() != uint64(next)+1 {
-			t.Fatalf("packet %d is %+v", next, p)
+		got++
+		if p.Kind != TCP || p.Seq < next || p.Len != p.Seq%1400 || p.Ref.Number() != got {
+			t.Fatalf("after packet %d comes %+v", next, p)
 		}
 		if p.Time < last || !p.Has(Inbound) {
-			t.Fatalf("packet %d at %d after %d, traits %b", next, p.Time, last, p.Traits)
+			t.Fatalf("packet %d at %d after %d, traits %b", p.Seq, p.Time, last, p.Traits)
 		}
 		if want := min(p.Len, DefaultSnaplen-54); p.CapLen != want || p.Has(SnapCut) != (want < p.Len) {
-			t.Fatalf("packet %d: %d of %d bytes, traits %b", next, p.CapLen, p.Len, p.Traits)
+			t.Fatalf("packet %d: %d of %d bytes, traits %b", p.Seq, p.CapLen, p.Len, p.Traits)
 		}
-		next, last = next+1, p.Time
+		next, last = p.Seq+1, p.Time
 	})
-	in := l.Inputs()[0]
-	if next != n || in.Packets != n || in.Drops != 0 || in.Backwards != 0 || in.Err != nil {
-		t.Errorf("got %d of %d packets: %+v", next, n, in)
+	in, dropped := l.Inputs()[0], p.dropped("va", "vb")
+	if dropped > n/2 {
+		t.Skipf("%d packets of %d never arrived at the interface", dropped, n)
+	}
+	if got+dropped != n || in.Packets != got || in.Drops != 0 || in.Backwards != 0 || in.Err != nil {
+		t.Errorf("got %d of %d packets, %d were dropped before: %+v", got, n, dropped, in)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"hangup/capture/filter"
 )
 
 // OpenLive starts a capture, in the network namespace of the calling thread.
@@ -26,6 +28,9 @@ import (
 func OpenLive(cfg LiveConfig) (*Live, error) {
 	if err := checkNames(cfg.Interfaces); err != nil {
 		return nil, err
+	}
+	if cfg.Filter != nil && cfg.Code != nil {
+		return nil, errors.New("a filter is given both as an expression and as BPF code, give one of them")
 	}
 	control, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -99,7 +104,11 @@ func (l *Live) open(name string, cfg LiveConfig) error {
 
 // begin lets packets in, in the one order in which none gets in unfiltered.
 func (l *Live) begin(f *feed, cfg LiveConfig) error {
-	if err := f.attach(l.program(f, cfg)); err != nil {
+	program, err := l.program(f, cfg)
+	if err == nil {
+		err = f.attach(program)
+	}
+	if err != nil {
 		return err
 	}
 	size := cfg.Buffer
@@ -127,10 +136,31 @@ func (l *Live) begin(f *feed, cfg LiveConfig) error {
 	return nil
 }
 
-// program is what the kernel decides by which packets we get, and how much of them.
-func (l *Live) program(f *feed, cfg LiveConfig) []unix.SockFilter {
+// program is what the kernel decides by which packets we get, and how much of
+// them.
+func (l *Live) program(f *feed, cfg LiveConfig) ([]unix.SockFilter, error) {
+	code := cfg.Code
+	if cfg.Filter != nil {
+		link := f.link
+		if f.cooked {
+			link = filter.CookedSocket
+		}
+		var err error
+		if code, err = cfg.Filter.CompileLive(link, l.snaplen); err != nil {
+			return nil, err
+		}
+	} else if f.cooked {
+		f.code, code = code, nil
+	}
 	body := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: l.snaplen}}
-	return append(notLooped(), body...)
+	if code != nil {
+		body = cut(code.Raw(), l.snaplen)
+	}
+	const most = 4096 // BPF_MAXINSNS
+	if prologue := notLooped(); len(body)+len(prologue) <= most {
+		body = append(prologue, body...)
+	}
+	return body, nil
 }
 
 // cut lets a program keep no more of a packet than the snaplen.

@@ -3,7 +3,8 @@ package capture
 // merge fills b from all open inputs by time, opening more as their turn
 // comes. It returns early when the last one left can be read directly.
 func (s *files) merge(b *Batch) {
-	for len(b.Packets) < s.batch && len(b.Data) < maxChunk && len(s.active) > 0 {
+	// A filter may let none of very many pass.
+	for n := 0; n < maxBatch && len(b.Packets) < s.batch && len(b.Data) < maxChunk && len(s.active) > 0; n++ {
 		r := s.active[0]
 		if r.drained() {
 			return
@@ -13,11 +14,13 @@ func (s *files) merge(b *Batch) {
 			s.join()
 			continue
 		}
-		frame := r.win[rec.off : rec.off+rec.capLen]
-		rec.off = uint32(len(b.Data))
-		b.Data = append(b.Data, frame...)
-		b.Packets = append(b.Packets, Packet{})
-		s.deliver(b, r, rec, &b.Packets[len(b.Packets)-1])
+		if s.passes(r, rec, r.win) {
+			frame := r.win[rec.off : rec.off+rec.capLen]
+			rec.off = uint32(len(b.Data))
+			b.Data = append(b.Data, frame...)
+			b.Packets = append(b.Packets, Packet{})
+			s.deliver(b, r, rec, &b.Packets[len(b.Packets)-1])
+		}
 		r.next++
 		s.settle()
 	}

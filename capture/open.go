@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"hangup/capture/filter"
 )
 
 const (
@@ -37,6 +39,14 @@ type OpenConfig struct {
 
 	// Tap, if not nil, sees every packet.
 	Tap Tap
+
+	// Filter, or Code (a program for the link type of the files, and instead
+	// of Filter), says which records are packets for us. The others are only
+	// counted, in Input.Filtered; packets keep their numbers in the file. An
+	// input with packets of a link type on which the expression has no
+	// meaning gets an Err that says so, and is read on.
+	Filter *filter.Expr
+	Code   *filter.Program
 }
 
 // Open opens captures as one Source: pcap and pcapng files, plain or within
@@ -56,10 +66,15 @@ func Open(names []string, cfg OpenConfig) (Source, error) {
 	if len(names) == 0 {
 		return nil, errors.New("no capture named, give a file, or - for standard input")
 	}
+	sieve, err := newSieve(cfg.Filter, cfg.Code)
+	if err != nil {
+		return nil, err
+	}
 	s := &files{
 		stdin:    cfg.Stdin,
 		progress: cfg.Progress,
 		tap:      cfg.Tap,
+		sieve:    sieve,
 		batch:    min(cfg.BatchSize, maxBatch),
 		dec:      newDecoder(),
 		ifaces:   make(map[ifaceKey]uint16),

@@ -190,7 +190,7 @@ type Input struct {
 	Links       []string          // names of its link types, such as "EN10MB"
 	Snaplen     uint32            // the largest one any interface declares, 0 if unlimited or unknown
 	Packets     uint64            // records read, without those that the filter left out
-	Filtered    uint64            // records that the filter left out; the kernel's filter does not count
+	Filtered    uint64            // records that the filter left out; a kernel's filter does not count them
 	Bytes       uint64            // bytes they hold
 	Cut         uint64            // records shorter than the packet was on the wire
 	Bad         uint64            // packets of Kind Bad

@@ -46,6 +46,10 @@ func (r *reorder) next(b *Batch, fill func(*Batch) error) error {
 			}
 			r.err = fill(&r.raw)
 			r.at = 0
+			if len(r.raw.Packets) == 0 && r.err == nil {
+				b.Packets, b.Data, b.frames = b.Packets[:0], b.Data[:0], b.frames[:0]
+				return nil
+			}
 		}
 		r.take()
 	}

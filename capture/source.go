@@ -17,6 +17,7 @@ type files struct {
 	batch    int
 	tap      Tap
 	frame    Frame // what tap is called with
+	sieve    *sieve
 
 	inputs []*input
 	next   int       // inputs[next:] are not yet opened
@@ -91,6 +92,9 @@ func (s *files) fill(b *Batch) error {
 		} else {
 			s.merge(b)
 		}
+		if s.sieve != nil {
+			break // nothing may pass for long, and somebody may want to stop
+		}
 	}
 	if s.progress != nil {
 		s.progress(s.done, s.total)
@@ -108,9 +112,12 @@ func (s *files) direct(b *Batch, r *reader) {
 			n = i // the next input is due
 		}
 	}
-	b.Packets = slices.Grow(b.Packets, n)[:n]
-	for i := range b.Packets {
-		s.deliver(b, r, &r.recs[i], &b.Packets[i])
+	b.Packets = slices.Grow(b.Packets, n)
+	for i := range n {
+		if rec := &r.recs[i]; s.passes(r, rec, data) {
+			b.Packets = b.Packets[:len(b.Packets)+1]
+			s.deliver(b, r, rec, &b.Packets[len(b.Packets)-1])
+		}
 	}
 	r.keep(data, n)
 	if r.exhausted() {

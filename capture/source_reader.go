@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -144,6 +145,9 @@ func (r *reader) exhausted() bool { return r.drained() && r.end && !r.more }
 // finish closes the reader and notes how its file ended.
 func (r *reader) finish() {
 	if err := r.verdict(); err != nil {
+		if r.in.Err != nil { // a filter's
+			err = errors.Join(r.in.Err, err)
+		}
 		r.in.Err = err
 	}
 	r.src.close()
