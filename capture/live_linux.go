@@ -84,7 +84,7 @@ func (l *Live) Next(b *Batch) error {
 	b.Packets = slices.Grow(b.Packets, liveBatch)
 	for began := l.elapsed(); ; {
 		l.heed()
-		until := l.collect()
+		until := l.collect(l.Now())
 		l.fill(b, until)
 		if len(b.Packets) > 0 {
 			b.Now = min(until, l.earliest(until))
@@ -111,17 +111,19 @@ func (l *Live) elapsed() time.Duration { return time.Since(l.start) }
 func (l *Live) Now() int64 { return time.Now().UnixNano() }
 
 // collect takes what the rings have, as far as it is soon needed, and returns
-// until when nothing is missing.
-func (l *Live) collect() int64 {
-	until := l.Now()
+// until when nothing is missing, given the wall clock.
+func (l *Live) collect(now int64) int64 {
+	until := now
 	for _, f := range l.feeds {
 		if f.ring == nil {
 			continue
 		}
-		for f.waiting() < liveBatch && f.ready() {
+		// Of very many packets none may be old enough before the next block
+		// is known.
+		for f.ready() && (f.waiting() < liveBatch || f.pending[f.at].time > f.horizon(now)) {
 			f.take()
 		}
-		until = min(until, f.horizon(until))
+		until = min(until, f.horizon(now))
 	}
 	return until
 }

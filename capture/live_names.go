@@ -8,7 +8,7 @@ import (
 
 // closest are the names that name may have been meant to be, the best first:
 // those it is part of, and those within two edits, but no more edits than
-// half its length.
+// half its length, rounded up.
 func closest(name string, names []string) []string {
 	type candidate struct {
 		name  string
@@ -18,7 +18,7 @@ func closest(name string, names []string) []string {
 	lower := strings.ToLower(name)
 	for _, n := range names {
 		d := edits(lower, strings.ToLower(n))
-		if d <= min(2, len(name)/2) || len(name) > 1 && strings.Contains(strings.ToLower(n), lower) {
+		if d <= min(2, (len(name)+1)/2) || len(name) > 1 && strings.Contains(strings.ToLower(n), lower) {
 			found = append(found, candidate{n, d})
 		}
 	}

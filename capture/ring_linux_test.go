@@ -93,13 +93,7 @@ func TestRingsDeliverInOrderOfTime(t *testing.T) {
 		read := func(until int64) {
 			for {
 				b.Packets, b.Data = b.Packets[:0], b.Data[:0]
-				horizon := until
-				for _, f := range l.feeds {
-					for f.waiting() < liveBatch && f.ready() {
-						f.take()
-					}
-					horizon = min(horizon, f.horizon(until))
-				}
+				horizon := l.collect(until)
 				l.held = 0
 				l.fill(&b, horizon)
 				for _, p := range b.Packets {
@@ -198,5 +192,32 @@ func TestRingBelievesNoOffset(t *testing.T) {
 	_, _, data := f.packet(f.pending[0], false)
 	if len(data) != 1<<16-48-80 {
 		t.Errorf("%d bytes of data", len(data))
+	}
+}
+
+// TestRingDense: more packets than a batch holds within the time for which
+// they wait, and more blocks behind them.
+func TestRingDense(t *testing.T) {
+	f := newFakeRing(8, 500)
+	now := int64(1_700_000_000e9)
+	f.open(now)
+	const n = 7 * 500
+	for i := range int64(n) {
+		if i > 0 && i%500 == 0 {
+			f.retire(now + i*10)
+		}
+		f.put(now+i*10, 0)
+	}
+	f.retire(now + n*10)
+	l := fakeLive(f)
+	b := Batch{Packets: make([]Packet, 0, liveBatch)}
+	got := 0
+	for range n/liveBatch + 1 {
+		b.Packets, b.Data = b.Packets[:0], b.Data[:0]
+		l.fill(&b, l.collect(now+10*settling))
+		got += len(b.Packets)
+	}
+	if got != n {
+		t.Errorf("%d packets of %d", got, n)
 	}
 }
