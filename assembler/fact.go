@@ -104,6 +104,7 @@ const (
 	Snaplen                        // packets cut
 	Duplicated                     // packets seen more than once
 	Evicted                        // reported early: too many connections
+	Dropped                        // the kernel had no room for some packets of its time, which may have been its: set by whoever captures
 )
 
 // Mark is something notable that changes no verdict by itself.

@@ -204,7 +204,7 @@ func (v *view) doubt(out *Verdict) {
 		out.Confidence = Possible
 		out.addAlt(Alternative{StillOpen, WhyOneWay})
 	}
-	if v.partial(assembler.Gaps|assembler.Evicted) && out.Confidence == Certain {
+	if v.partial(assembler.Gaps|assembler.Evicted|assembler.Dropped) && out.Confidence == Certain {
 		out.Confidence = Likely
 	}
 }

@@ -204,7 +204,7 @@ func plain(s string) string { return strings.ReplaceAll(s, nbsp, " ") }
 // partial lists what the capture lacks of a connection.
 func partial(p assembler.Partial) []string {
 	s := []string{}
-	for i, name := range [...]string{"no-start", "no-end", "one-way", "gaps", "snaplen", "duplicates", "evicted"} {
+	for i, name := range [...]string{"no-start", "no-end", "one-way", "gaps", "snaplen", "duplicates", "evicted", "drops"} {
 		if p&(1<<i) != 0 {
 			s = append(s, name)
 		}

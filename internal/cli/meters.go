@@ -17,7 +17,7 @@ type meters struct {
 	alive  pulse
 }
 
-// silence is how long the loop may take before /healthz calls it stuck. It
+// stuckAfter is how long the loop may take before /healthz calls it stuck. It
 // turns several times a second when there is nothing to do.
 const stuckAfter = 30 * time.Second
 
@@ -35,6 +35,9 @@ func (m *meters) open(c *command) (err error) {
 	})
 	if m.server, err = m.Serve(c.metrics); err != nil {
 		return err
+	}
+	if !c.quiet {
+		fmt.Fprintf(c.stderr, "hangup: metrics at http://%s/metrics\n", m.server.Addr())
 	}
 	if warning := m.server.Warning(); warning != "" {
 		c.complain(fmt.Errorf("%s", warning))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +27,12 @@ type watcher struct {
 	box      box
 	host     localHost
 	meters   meters
+	drops    drops
 
 	packets uint64
 	now     int64 // ns: latest time known
 	told    map[uint64]telling
+	spare   assembler.Conn
 	closing bool // what comes now was open when the watch ended
 
 	started  time.Time
@@ -97,10 +100,16 @@ func (w *watcher) open() (err error) {
 	}
 	w.analysis = &classify.Analysis{Live: true, Whole: -1, Each: w.settled, NoFindings: w.plain && !w.alarm.NeedsFindings()}
 	w.tracker = assembler.New(assembler.Config{
-		Done: w.done, Lone: w.analysis.AddLone, Over: w.over, OverAfter: tellAfter, Expire: true,
+		Done: w.done, Lone: w.lone, Over: w.over, OverAfter: tellAfter, Expire: true,
 		MaxConns: w.conns(liveConns), MaxMemory: w.memory(liveMemory),
 	})
-	w.analysis.Open = w.tracker.Each
+	w.analysis.Open = func(visit func(*assembler.Conn)) {
+		w.tracker.Each(func(c *assembler.Conn) {
+			w.drops.mark(c, w.now)
+			visit(c)
+		})
+	}
+	w.drops.any = slices.Contains(w.ifaces, capture.AnyInterface)
 	if err := capture.DropPrivileges(w.host.capabilities()...); err != nil && !w.quiet {
 		w.complain(err)
 	}
@@ -157,6 +166,7 @@ func (w *watcher) batch(b *capture.Batch) {
 }
 
 func (w *watcher) everySecond(at time.Time) {
+	w.drops.events = w.src.DropEvents()
 	w.box.flush()
 	w.meters.update(w)
 	if w.plain || !w.findings.due(at) {
@@ -179,6 +189,7 @@ func (w *watcher) env() classify.Env {
 
 // over hears of a connection that has been over for a moment.
 func (w *watcher) over(c *assembler.Conn) {
+	w.drops.mark(c, w.now)
 	v := w.analysis.Preview(c)
 	w.told[c.ID] = tellingOf(&v)
 	w.tell(c, &v, false)
@@ -186,8 +197,19 @@ func (w *watcher) over(c *assembler.Conn) {
 
 // done hears of a connection for the last time.
 func (w *watcher) done(c *assembler.Conn) {
+	w.drops.mark(c, w.now)
 	w.analysis.Add(c)
 	w.box.forget(c)
+}
+
+// lone hears of a connection of which there was one SYN.
+func (w *watcher) lone(l *assembler.Lone) {
+	if len(w.drops.events) == 0 {
+		w.analysis.AddLone(l)
+		return
+	}
+	l.Expand(&w.spare)
+	w.done(&w.spare)
 }
 
 // settled hears what became of a connection in the end.
@@ -224,12 +246,16 @@ func (w *watcher) tell(c *assembler.Conn, v *classify.Verdict, again bool) {
 // finish ends the analysis and prints the whole report.
 func (w *watcher) finish(trouble error) (alarm bool, err error) {
 	w.closing = true
+	w.drops.events = w.src.DropEvents()
 	env := w.env()
 	w.analysis.Ends(env)
 	w.tracker.Finish()
 	w.analysis.Finish(env)
 	r := w.report(w.analysis)
 	err = w.print(r)
+	for i := range r.Inputs {
+		trouble = errors.Join(trouble, r.Inputs[i].Err)
+	}
 	return w.alarm.Rings(r), errors.Join(trouble, err)
 }
 
