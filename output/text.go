@@ -63,7 +63,7 @@ func (t *text) header() {
 		t.wrap(lead, paint(t.bold, keep(inputName(&in[i])))+nbsp+paint(t.faint, "· "+describe(&in[i])), t.width)
 		if t.style.Verbose {
 			for _, c := range in[i].Comments {
-				t.prose(strings.Repeat(" ", len(lead)+2), paint(t.faint, "comment: "+clean(c)))
+				t.prose(strings.Repeat(" ", len(lead)+2), paint(t.faint, "comment: "+clean(strings.Join(strings.Fields(c), " "))))
 			}
 		}
 	}

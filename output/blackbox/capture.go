@@ -30,7 +30,7 @@ type CaptureConfig struct {
 	Files    int
 
 	Section  capture.PcapngSection
-	Describe func(iface uint16) capture.PcapngInterface
+	Describe func(iface uint16) capture.PcapngInterface // asked by Record; may be nil
 }
 
 // Capture writes every frame it sees. The first trouble with the disk ends
@@ -60,9 +60,9 @@ func NewCapture(cfg CaptureConfig) (*Capture, error) {
 	c := &Capture{cfg: cfg}
 	switch {
 	case cfg.Files > 0 && cfg.MaxBytes <= 0:
-		return nil, errors.New("-w: a number of files needs the size at which the next one is begun")
+		return nil, errors.New("a number of files needs the size at which the next one is begun")
 	case cfg.Name == "-" && cfg.MaxBytes > 0:
-		return nil, errors.New("-w -: standard output is not cut into files; name a file")
+		return nil, errors.New("-: standard output is not cut into files; name a file")
 	}
 	return c, c.begin()
 }
@@ -74,7 +74,7 @@ func (c *Capture) begin() error {
 		name := c.fileName(c.begun)
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // captures hold secrets
 		if err != nil {
-			return fmt.Errorf("-w %s: cannot be written: %w; name a file in a directory that is yours", name, plain(err))
+			return fmt.Errorf("%s: cannot be written: %w; name a file in a directory that is yours", name, plain(err))
 		}
 		c.file, w = f, f
 	}
@@ -115,7 +115,7 @@ func (c *Capture) named(err error) error {
 	if c.cfg.Name != "-" {
 		name = c.fileName(c.begun - 1)
 	}
-	return fmt.Errorf("-w %s: %w; nothing more is written to it", name, plain(err))
+	return fmt.Errorf("%s: %w; nothing more is written to it", name, plain(err))
 }
 
 // Record writes a frame. It is a capture.Tap.
@@ -148,7 +148,7 @@ func (c *Capture) put(f *capture.Frame) error {
 		}
 	}
 	if f.Link != c.link {
-		return fmt.Errorf("-w %s: the capture has packets of link types %s and %s, for which a .pcap file has no room: name one that ends in .pcapng; nothing more is written to it",
+		return fmt.Errorf("%s: the capture has packets of link types %s and %s, for which a .pcap file has no room: name one that ends in .pcapng; nothing more is written to it",
 			c.fileName(c.begun-1), capture.LinkName(c.link), capture.LinkName(f.Link))
 	}
 	c.size += int64(16 + len(f.Data))

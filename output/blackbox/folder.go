@@ -36,11 +36,11 @@ const abandoned = time.Hour
 func openFolder(dir string, maxFiles int, maxBytes int64) (*folder, error) {
 	f := &folder{dir: dir, maxFiles: maxFiles, maxBytes: maxBytes}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("--save-abnormal %s: cannot be made: %w; name a directory that is yours", dir, plain(err))
+		return nil, fmt.Errorf("%s: cannot be made: %w; name a directory that is yours", dir, plain(err))
 	}
 	probe, err := os.CreateTemp(dir, ".hangup-probe-*")
 	if err != nil {
-		return nil, fmt.Errorf("--save-abnormal %s: no file can be made there: %w; name a directory that is yours", dir, plain(err))
+		return nil, fmt.Errorf("%s: no file can be made there: %w; name a directory that is yours", dir, plain(err))
 	}
 	err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	if err == nil {
@@ -63,7 +63,7 @@ func plain(err error) error {
 func (f *folder) scan() error {
 	list, err := os.ReadDir(f.dir)
 	if err != nil {
-		return fmt.Errorf("--save-abnormal %s: cannot be listed: %w", f.dir, plain(err))
+		return fmt.Errorf("%s: cannot be listed: %w", f.dir, plain(err))
 	}
 	f.files, f.bytes = f.files[:0], 0
 	for _, e := range list {

@@ -22,12 +22,11 @@ type job struct {
 
 // encode makes the file. The section's comment says all there is to say, and
 // packets that prove it say so themselves.
-func (j *job) encode(cfg *Config) ([]byte, error) {
+func (j *job) encode(section capture.PcapngSection, describe func(uint16) capture.PcapngInterface) ([]byte, error) {
 	said := j.comments()
-	section := cfg.Section
 	section.Comment = j.about()
 	var b bytes.Buffer
-	w, err := capture.NewPcapngWriter(&b, section, cfg.Describe)
+	w, err := capture.NewPcapngWriter(&b, section, describe)
 	for i := range j.trail.packets {
 		p := &j.trail.packets[i]
 		if err == nil {

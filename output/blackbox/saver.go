@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hangup/assembler"
@@ -36,7 +37,10 @@ type Config struct {
 	// it should where the packets come from a file.
 	Wait bool
 
-	Section  capture.PcapngSection // what files say of this program and host; the Comment is ours
+	Section capture.PcapngSection // what files say of this program and host; the Comment is ours
+
+	// Describe, if not nil, is asked by Record, when it sees the first packet
+	// of an interface, and by nobody else.
 	Describe func(iface uint16) capture.PcapngInterface
 
 	// Complain is told, from any goroutine, when files cannot be written:
@@ -54,6 +58,8 @@ type Saver struct {
 	limit  limiter
 	stats  Stats
 	failed bool // the last file could not be written
+	ifaces map[uint16]capture.PcapngInterface
+	met    [1 << 16 / 64]atomic.Uint64 // bit for each interface in ifaces
 	jobs   chan job
 	closed bool
 
@@ -119,7 +125,7 @@ func New(cfg Config) (*Saver, error) {
 	s := &Saver{
 		Recorder: NewRecorder(cfg.RingBytes, cfg.Snaplen), cfg: cfg, folder: f,
 		limit: limiter{each: cfg.Each, interval: int64(cfg.Interval), quotas: make(map[alike]*quota)},
-		jobs:  make(chan job, queued),
+		jobs:  make(chan job, queued), ifaces: make(map[uint16]capture.PcapngInterface),
 	}
 	s.done.Go(s.write)
 	return s, nil
@@ -129,6 +135,26 @@ func setDefault[T int | int64 | time.Duration](v *T, otherwise T) {
 	if *v <= 0 {
 		*v = otherwise
 	}
+}
+
+// Record keeps a frame that is about TCP. It is a capture.Tap.
+func (s *Saver) Record(f *capture.Frame, p *capture.Packet) {
+	bit := uint64(1) << (f.Iface % 64)
+	if word := &s.met[f.Iface/64]; s.cfg.Describe != nil && word.Load()&bit == 0 {
+		word.Or(bit)
+		d := s.cfg.Describe(f.Iface)
+		s.mu.Lock()
+		s.ifaces[f.Iface] = d
+		s.mu.Unlock()
+	}
+	s.Recorder.Record(f, p)
+}
+
+// describe tells what is known of an interface.
+func (s *Saver) describe(iface uint16) capture.PcapngInterface {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ifaces[iface]
 }
 
 // Save writes the packets of a connection that ended badly, which the caller
@@ -191,7 +217,7 @@ func (s *Saver) count(n *uint64) {
 // write is the goroutine that writes.
 func (s *Saver) write() {
 	for j := range s.jobs {
-		data, err := j.encode(&s.cfg)
+		data, err := j.encode(s.cfg.Section, s.describe)
 		if err == nil {
 			err = s.folder.write(j.name, data)
 		}

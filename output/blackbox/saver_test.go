@@ -3,6 +3,7 @@ package blackbox
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -387,6 +388,39 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		if _, err := New(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "name a directory that is yours") {
 			t.Errorf("%s: %v", dir, err)
 		}
+	}
+}
+
+// TestInterfacesAreDescribedWhileTheyAreSeen: whoever captures may be asked
+// only by the packet path.
+func TestInterfacesAreDescribedWhileTheyAreSeen(t *testing.T) {
+	var asked []uint16
+	s := newSaving(t, Config{Describe: func(i uint16) capture.PcapngInterface {
+		asked = append(asked, i)
+		return capture.PcapngInterface{Name: fmt.Sprint("veth", i), Snaplen: 99}
+	}})
+	s.Record(&capture.Frame{Iface: 65535}, &capture.Packet{})
+	for range 3 {
+		for _, i := range []uint16{3, 70} {
+			s.f.Iface = i
+			s.Record(&s.f, &s.p)
+		}
+	}
+	s.send(1, true, 60, 0)
+	s.f.Iface = 70
+	s.Record(&s.f, &s.p)
+	n := len(asked)
+	path, err := s.Save(s.conn(1), &classify.Verdict{}, classify.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Saver.Close()
+	if len(asked) != n || n != 3 {
+		t.Errorf("asked for %v", asked)
+	}
+	text := mustRead(t, path)
+	if !bytes.Contains(text, []byte("veth70")) || bytes.Contains(text, []byte("veth3")) {
+		t.Error("the wrong interfaces are described")
 	}
 }
 
