@@ -130,7 +130,10 @@ func (p *proof) unread() {
 	if n := unanswered(r); n > 0 {
 		p.add(o.LastData, r.Side.Peer(), "last of %s that the %s acknowledged and never answered", plural(n, "byte"), r.Side)
 	}
-	if unreadShown(p.v, r) {
+	switch held := windowHeld(p.v, r); {
+	case !held && windowFell(p.v, r):
+		p.add(o.LastData, r.Side, "its window had fallen from %d to %d bytes: its program did not read", e.MaxWindow, e.Window)
+	case held:
 		at := e.ZeroWindow.First
 		if !at.Seen() {
 			at = o.LastData

@@ -46,12 +46,33 @@ func writeAfterClose(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := finding{Reset, BySide(r.Side.Peer()), Certain, doubts{}}
-	if !w.LateAfterAck || v.sender().AckedPastFIN > 0 || farewells(w) {
+	if !w.LateAfterAck || v.sender().AckedPastFIN > 0 || farewells(w) || v.heldBack(w) {
 		// It may have crossed the FIN, the closer's reading half may have
-		// lived on for a while, or the writer was closing as well.
+		// lived on for a while, the writer was closing as well, or its
+		// program had written before the FIN came.
 		f.confidence = Likely
 	}
 	return f, true
+}
+
+// heldBack reports whether w's kernel may have held its late payload back
+// since before the FIN: for a window that was too small (tcp_snd_wnd_test),
+// or behind payload that was not acknowledged yet (tcp_cwnd_test,
+// tcp_nagle_test). Otherwise it would have sent it at once.
+func (v *view) heldBack(w *assembler.End) bool {
+	closer, first := v.sender(), &w.LateData.First
+	z := &closer.ZeroWindow
+	switch {
+	case z.Seen() && (z.Pending() || z.Answered.Time >= closer.FIN.First.Time), w.WinProbes > 0:
+		return true
+	case closer.Window < uint32(w.MSS), closer.Window < w.Highest:
+		return true
+	case w.Data.Pending() && int32(w.LateData.Seq-w.Data.Seq) > 0:
+		return true
+	}
+	// What it acknowledged last let the rest go.
+	freed := max(closer.LastNewAck.Time, closer.FIN.First.Time)
+	return closer.LastNewAck.Time >= closer.FIN.First.Time && first.Time-freed <= grace(v.c)
 }
 
 // crossedFIN reports whether payload of w, on its way when closer's FIN was
@@ -133,9 +154,22 @@ const queueSize = 2 * 1000
 
 // unreadShown reports whether the aborter's own window showed bytes that its
 // program had not taken.
-func unreadShown(v *view, r *assembler.Reset) bool {
+func unreadShown(v *view, r *assembler.Reset) bool { return windowHeld(v, r) || windowFell(v, r) }
+
+// windowHeld reports whether its right edge stood still over so much.
+func windowHeld(v *view, r *assembler.Reset) bool {
 	z := &v.c.End(r.Side).ZeroWindow
 	return r.Unread >= queueSize || r.Unread > 0 && z.Pending() && z.Last.Time <= r.Time
+}
+
+// windowFell reports whether the aborter's window had fallen to less than
+// half of what it once was, while payload came that it never answered. The
+// right edge may have crept on meanwhile, since Linux lets the window grow
+// with what comes (tcp_grow_window); but a program that reads so much has its
+// kernel say so at once (tcp_cleanup_rbuf: a window that doubles is announced).
+func windowFell(v *view, r *assembler.Reset) bool {
+	e := v.c.End(r.Side)
+	return e.Window <= e.MaxWindow/2 && e.MaxWindow-e.Window >= queueSize && unanswered(r) >= uint64(e.MaxWindow-e.Window)
 }
 
 // closeWithUnreadData: RST+ACK from a live socket that had acknowledged bytes
