@@ -99,6 +99,7 @@ func (r *reading) analyse() (*output.Report, error) {
 		open.Progress = func(done, total int64) { bar.Update(done, total, time.Now()) }
 		defer bar.Clear()
 	}
+	r.box.reads = r.names
 	if err := r.box.open(r.command, func() places { return r }, false); err != nil {
 		return nil, err
 	}

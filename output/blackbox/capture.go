@@ -29,6 +29,8 @@ type CaptureConfig struct {
 	MaxBytes int64
 	Files    int
 
+	Inputs []string // files being read, which are not to be overwritten
+
 	Section  capture.PcapngSection
 	Describe func(iface uint16) capture.PcapngInterface // asked by Record; may be nil
 }
@@ -72,6 +74,9 @@ func (c *Capture) begin() error {
 	var w io.Writer = c.cfg.Stdout
 	if c.cfg.Name != "-" {
 		name := c.fileName(c.begun)
+		if err := c.spares(name); err != nil {
+			return err
+		}
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // captures hold secrets
 		if err != nil {
 			return fmt.Errorf("%s: cannot be written: %w; name a file in a directory that is yours", name, plain(err))
@@ -89,6 +94,20 @@ func (c *Capture) begin() error {
 		err = c.buf.Flush() // whoever reads along wants to see it
 	}
 	return c.named(err)
+}
+
+// spares refuses to write over what is read.
+func (c *Capture) spares(name string) error {
+	to, err := os.Stat(name)
+	if err != nil {
+		return nil // it is not there, or OpenFile will say why
+	}
+	for _, in := range c.cfg.Inputs {
+		if from, err := os.Stat(in); err == nil && os.SameFile(from, to) && to.Mode().IsRegular() {
+			return fmt.Errorf("%s: is the capture that is read; name another file", name)
+		}
+	}
+	return nil
 }
 
 func (c *Capture) classic() bool { return strings.EqualFold(filepath.Ext(c.cfg.Name), ".pcap") }

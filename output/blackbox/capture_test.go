@@ -226,6 +226,36 @@ func TestNewCaptureSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestInputIsNotWrittenOver(t *testing.T) {
+	dir := t.TempDir()
+	in, other := filepath.Join(dir, "in-1.pcap"), filepath.Join(dir, "link")
+	if err := os.WriteFile(in, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{in}
+	if os.Symlink(in, other) == nil {
+		names = append(names, other)
+	}
+	for _, name := range names {
+		if _, err := NewCapture(CaptureConfig{Name: name, Inputs: []string{"-", "missing", in}}); err == nil || !strings.Contains(err.Error(), "name another file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c, err := NewCapture(CaptureConfig{Name: filepath.Join(dir, "in.pcap"), MaxBytes: 1, Inputs: names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		c.Record(&capture.Frame{Link: 1, Data: make([]byte, 60)}, nil)
+	}
+	if err := c.Close(nil); err == nil {
+		t.Error("the second file of a series was the input, and was written")
+	}
+	if got := string(mustRead(t, in)); got != "precious" {
+		t.Errorf("the input is now %q", got)
+	}
+}
+
 func TestCaptureAllocatesNothing(t *testing.T) {
 	for _, name := range []string{"t.pcap", "t.pcapng"} {
 		c, err := NewCapture(CaptureConfig{Name: filepath.Join(t.TempDir(), name)})
