@@ -136,6 +136,7 @@ type jsonInput struct {
 	BadSamples  []string          `json:"bad_samples,omitempty"`
 	Backwards   uint64            `json:"time_backwards"`
 	Drops       uint64            `json:"drops"`
+	Filtered    uint64            `json:"filtered,omitempty"`
 	Unsupported map[string]uint64 `json:"unsupported_links,omitempty"`
 	Start       string            `json:"start,omitempty"`
 	End         string            `json:"end,omitempty"`
@@ -163,7 +164,7 @@ type jsonSummary struct {
 func newInput(in *capture.Input) jsonInput {
 	j := jsonInput{
 		Name: in.Name, Format: in.Format, Compression: in.Compression, Links: in.Links, Snaplen: in.Snaplen,
-		Packets: in.Packets, Bytes: in.Bytes, Cut: in.Cut, Bad: in.Bad, BadSamples: in.BadSamples, Backwards: in.Backwards, Drops: in.Drops,
+		Packets: in.Packets, Bytes: in.Bytes, Cut: in.Cut, Bad: in.Bad, BadSamples: in.BadSamples, Backwards: in.Backwards, Drops: in.Drops, Filtered: in.Filtered,
 		Unsupported: in.Unsupported, Comments: in.Comments,
 	}
 	if j.Links == nil {

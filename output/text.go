@@ -71,7 +71,15 @@ func (t *text) header() {
 	if t.sum.Packets != t.r.Packets {
 		packets = plural(t.r.Packets, "packet") + keep(" ("+count(t.sum.Packets)+" of them TCP)")
 	}
-	items := []string{packets, plural(t.sum.Connections, "connection"), hosts(&t.sum)}
+	var filtered uint64
+	for i := range in {
+		filtered += in[i].Filtered
+	}
+	items := []string{packets}
+	if filtered > 0 {
+		items = append(items, keep(count(filtered)+" left out by the filter"))
+	}
+	items = append(items, plural(t.sum.Connections, "connection"), hosts(&t.sum))
 	if t.sum.Connections > 0 {
 		items = append([]string{t.period()}, items...)
 	}

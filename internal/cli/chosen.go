@@ -19,7 +19,7 @@ type chosen struct {
 	code string // file with its compiled form
 	dump bool
 
-	packets *filter.Expr
+	parsed  *filter.Expr
 	program *filter.Program
 }
 
@@ -49,11 +49,11 @@ func (c *command) choose(args []string) (names []string, err error) {
 	if c.expr == "" {
 		return args, nil
 	}
-	if c.packets, err = filter.Parse(c.expr); err != nil {
+	if c.parsed, err = filter.Parse(c.expr); err != nil {
 		return nil, fmt.Errorf("filter: %w", err)
 	}
 	if !c.quiet {
-		for _, w := range c.packets.Warnings() {
+		for _, w := range c.parsed.Warnings() {
 			c.complain(errors.New("filter: " + w))
 		}
 	}
@@ -95,7 +95,7 @@ func readCode(name string) (*filter.Program, error) {
 func (c *command) dumpFilter() error {
 	program := c.program
 	if program == nil {
-		e := c.packets
+		e := c.parsed
 		if e == nil {
 			e, _ = filter.Parse("")
 		}

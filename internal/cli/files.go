@@ -92,7 +92,7 @@ type reading struct {
 func (r *reading) analyse() (*output.Report, error) {
 	stop, release := interrupted(r.names)
 	defer release()
-	open := capture.OpenConfig{Stdin: r.stdin}
+	open := capture.OpenConfig{Stdin: r.stdin, Filter: r.parsed, Code: r.program}
 	if f := terminal(r.stderr); f != nil && !r.quiet {
 		width, _, _ := term.GetSize(int(f.Fd()))
 		bar := output.NewProgress(f, width, time.Now())

@@ -86,7 +86,7 @@ func (w *watcher) open() (err error) {
 	}
 	cfg := capture.LiveConfig{
 		Interfaces: w.ifaces, Snaplen: w.snaplen, Buffer: w.buffer << 10, Promiscuous: !w.quietly,
-		Tap: w.box.tap(),
+		Filter: w.parsed, Code: w.program, Tap: w.box.tap(),
 	}
 	if w.src, err = capture.OpenLive(cfg); err != nil {
 		return err
