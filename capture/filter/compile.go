@@ -14,20 +14,20 @@ const CookedSocket uint16 = 0xffff
 // Link types that expressions are compiled for, as capture files number them
 // (LINKTYPE_ values, https://www.tcpdump.org/linktypes.html).
 const (
-	linkNull       = 0
-	linkEthernet   = 1
-	linkPPP        = 9
-	linkRaw12      = 12 // DLT_RAW of most systems
-	linkRaw14      = 14 // that of OpenBSD
-	linkPPPHDLC    = 50
-	linkPPPEther   = 51
-	linkRaw        = 101
-	linkCHDLC      = 104
-	linkLoop       = 108
-	linkSLL        = 113
-	linkIPv4       = 228
-	linkIPv6       = 229
-	linkSLL2       = 276
+	linkNull     = 0
+	linkEthernet = 1
+	linkPPP      = 9
+	linkRaw12    = 12 // DLT_RAW of most systems
+	linkRaw14    = 14 // that of OpenBSD
+	linkPPPHDLC  = 50
+	linkPPPEther = 51
+	linkRaw      = 101
+	linkCHDLC    = 104
+	linkLoop     = 108
+	linkSLL      = 113
+	linkIPv4     = 228
+	linkIPv6     = 229
+	linkSLL2     = 276
 )
 
 // Compile makes the program for frames in a file of the given link type, a

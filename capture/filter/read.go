@@ -27,10 +27,13 @@ func ReadCode(r io.Reader) (*Program, error) {
 		return nil, fmt.Errorf("more than %d bytes: not a filter program", longestCode)
 	}
 	var raw []bpf.RawInstruction
-	if strings.ContainsRune(string(text), '{') {
-		raw, err = readArray(string(text))
-	} else {
-		raw, err = readDecimal(string(text))
+	switch s := strings.TrimSpace(string(text)); {
+	case strings.HasPrefix(s, "(000)"):
+		err = fmt.Errorf("this is the listing that tcpdump -d prints; write tcpdump -ddd")
+	case strings.ContainsRune(s, '{'):
+		raw, err = readArray(s)
+	default:
+		raw, err = readDecimal(strings.ReplaceAll(s, ",", "\n"))
 	}
 	if err != nil {
 		return nil, err

@@ -178,6 +178,9 @@ func isNumber(s string) bool {
 // addressLength is the length of what s begins with if that is an IPv6 or
 // Ethernet address, or is meant to be one: nothing else holds two colons.
 func addressLength(s string) int {
+	if !wordByte(s[0]) && s[0] != ':' {
+		return 0
+	}
 	n := 0
 	for n < len(s) && (wordByte(s[n]) || strings.IndexByte(":.-", s[n]) >= 0) {
 		n++

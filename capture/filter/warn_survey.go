@@ -12,7 +12,7 @@ type surveyed struct {
 	macs     [][6]byte
 	passages []*node // vlan, mpls, pppoes in their order
 	directed bool    // by inbound or outbound
-	computes bool    // compares bytes or lengths
+	computes bool    // tests more than made-up packets can have: bytes, lengths, many tunnels
 	ands     bool
 	ors      bool
 	mixed    bool // and, or without parentheses may have surprised the writer
@@ -56,6 +56,8 @@ func (s *surveyed) visit(n *node) {
 	case testVLAN, testMPLS, testPPPoES:
 		if len(s.passages) < mostPassages {
 			s.passages = append(s.passages, n)
+		} else {
+			s.computes = true
 		}
 	case testInbound, testOutbound:
 		s.directed = true
