@@ -5,6 +5,7 @@
 //	go run ./internal/bench -files web,churn -runs 9 -dir /var/tmp/bench
 //	go run ./internal/bench -generate          # only write the files
 //	go run ./internal/bench -scale 0.01        # small ones, for a quick look
+//	go run ./internal/bench -live              # what a live capture loses
 //
 // Each run takes hangup and every peer once, so that a noisy machine hits
 // them alike; the table shows the medians of their ratios to
@@ -25,6 +26,9 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "-live" {
+		return live(args[1:], stdout, stderr)
+	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	dir := fs.String("dir", "bench-data", "where the captures are kept")
