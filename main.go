@@ -58,6 +58,39 @@
 // all, with the connection's number; ? stands where no packet tells. --states
 // plots the number of sockets by state, host by host. Both have a JSON form.
 //
+// # Live
+//
+//	hangup -i eth0 tcp port 443
+//	hangup -i any --all
+//	hangup -i any -q --save-abnormal saved --metrics 9317
+//
+// watches interfaces (Linux; root, or setcap cap_net_raw+ep on the binary)
+// and prints a line for each connection that ended badly, or with --all for
+// each, as soon as it has, and findings when they arise or become worse; on a
+// pipe or in a file as NDJSON. Ctrl-C or SIGTERM ends with the report, SIGUSR1
+// prints it meanwhile, SIGHUP opens the file of -o anew. Selections choose
+// which connections are told; the report is about all. What no packet of a
+// connection can tell any more, the clock does: a dial unanswered for three
+// minutes has failed. The programs behind local sockets are named where they
+// can be found in time. Memory is bounded (--max-conns, --max-memory), and
+// what had to be let go is said, as are packets that the kernel dropped, with
+// the connections that they may have been of.
+//
+// --save-abnormal keeps the last packets of all connections in a ring, and
+// writes those of each that ended badly to a small pcapng file, with the
+// verdict as comment; of a storm of alike ones a few examples. -w writes all
+// packets. Both work on files, too.
+//
+// # Filters
+//
+//	hangup -f 'tcp port 443 and host 192.0.2.1' trace.pcap
+//	hangup -r trace.pcap tcp port 443
+//	hangup -d tcp port 443
+//
+// The language is tcpdump's (pcap-filter(7)), compiled by hangup itself; on an
+// interface the kernel runs it. A filter that hides one direction, or the ends
+// of connections, is warned of.
+//
 // # Selection
 //
 //	hangup --class reset,half-open --host 192.0.2.0/24 trace.pcap

@@ -245,6 +245,18 @@ func examples(t *testing.T) []string {
 	return lines
 }
 
+// words are the arguments of a command line with single quotes.
+func words(command string) (args []string) {
+	for i, part := range strings.Split(command, "'") {
+		if i%2 == 1 {
+			args = append(args, part)
+			continue
+		}
+		args = append(args, strings.Fields(part)...)
+	}
+	return args
+}
+
 func runExample(t *testing.T, line string) {
 	command := line
 	var stdin bytes.Buffer
@@ -259,7 +271,16 @@ func runExample(t *testing.T, line string) {
 		stdin.Write(pcap)
 		command = after
 	}
-	args := strings.Fields(strings.ReplaceAll(command, "'", ""))
+	args := words(command)
+	if i := slices.Index(args, "-i"); i >= 0 {
+		args[i+1] = "hangup-none0" // all but the interface is as it should be
+		var stdout, stderr bytes.Buffer
+		code := run(args[1:], &stdin, &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), "interface") && !strings.Contains(stderr.String(), "cap_net_raw") && runtime.GOOS == "linux" {
+			t.Errorf("exit status %d, %s", code, stderr.String())
+		}
+		return
+	}
 	if args[0] != "hangup" {
 		t.Fatalf("%q does not run hangup", line)
 	}
