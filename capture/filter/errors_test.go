@@ -8,71 +8,71 @@ import (
 func TestErrorsShowWhereAndWhatInstead(t *testing.T) {
 	for _, c := range []struct{ expr, want string }{
 		{"tcp prot 80", `
-filter expression: "prot" is not expected here
+"prot" is not expected here
     tcp prot 80
         ^
     join two tests with and, or; to deny one, write not before it`},
 		{"tcp and", `
-filter expression: the expression breaks off here
+the expression breaks off here
     tcp and
            ^
     something like tcp or host 192.0.2.1 is missing`},
 		{"host www.example.com", `
-filter expression: an address is expected here: hangup never looks up names
+an address is expected here: hangup never looks up names
     host www.example.com
          ^
     such as host 192.0.2.1 or host 2001:db8::1`},
 		{"host 10.1.2.3/16 and tcp", `
-filter expression: a prefix length fits only behind net
+a prefix length fits only behind net
     host 10.1.2.3/16 and tcp
                  ^
     write net 10.1.0.0/16`},
 		{"net 10/8", `
-filter expression: "/" is not expected here
+"/" is not expected here
     net 10/8
           ^
     spell all four numbers of the network: net 10.0.0.0/8`},
 		{"tcp 443", `
-filter expression: "443" is not expected here
+"443" is not expected here
     tcp 443
         ^
     a port needs its word: and port 443`},
 		{"TCP", `
-filter expression: nothing here says what this is
+nothing here says what this is
     TCP
     ^
     write tcp in small letters`},
 		{"ip proto tcp", `
-filter expression: "tcp" is a word of the language
+"tcp" is a word of the language
     ip proto tcp
              ^
     write \tcp (the filter in single quotes), or the number`},
 		{"tcp[13] & 7", `
-filter expression: a comparison is expected here, not the end
+a comparison is expected here, not the end
     tcp[13] & 7
                ^
     such as tcp[13] & 4 != 0, or len > 100`},
 		{"tcp and\t(port 80", `
-filter expression: this parenthesis is not closed
+this parenthesis is not closed
     tcp and (port 80
             ^
     in a shell, put the whole filter into single quotes`},
 		{"geneve", `
-filter expression: geneve looks inside a tunnel, which this compiler cannot
+geneve looks inside a tunnel, which this compiler cannot
     geneve
     ^
     leave this test out`},
 		{"vlan 4096", `
-filter expression: a VLAN number is at most 4095
+a VLAN number is at most 4095
     vlan 4096
          ^`},
 		{"tcp and é", `
-filter expression: a character that no filter expression has
+a character that no filter expression has
     tcp and é
             ^
     a filter is made of words like tcp, host 192.0.2.1, port 443, joined by and, or, not`},
 		{strings.Repeat("tcp or ", 30) + "port http-alternative or " + strings.Repeat("udp or ", 30) + "udp", `
-filter expression: not the name of a service that this machine knows
+not the name of a service that this machine knows
     ...tcp or tcp or tcp or tcp or tcp or port http-alternative or udp or udp...
                                                ^
     write the number: port 8443`},

@@ -3,6 +3,7 @@ package filter
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	"golang.org/x/net/bpf"
@@ -33,7 +34,7 @@ func passes(t testing.TB, m *bpf.VM, frame []byte) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n > 0
+	return n != 0
 }
 
 func TestMatchAgreesWithTheOtherMachine(t *testing.T) {
@@ -74,6 +75,9 @@ func framesOf(t testing.TB, link uint16) [][]byte {
 
 // TestMatchOnMadeUpPrograms runs programs that no compiler writes.
 func TestMatchOnMadeUpPrograms(t *testing.T) {
+	if strconv.IntSize < 64 {
+		t.Skip("the other machine lets offsets wrap round 32 bits here")
+	}
 	r := rand.New(rand.NewPCG(7, 8))
 	stock := frames(linkEthernet)
 	ran := 0

@@ -17,7 +17,8 @@ const longestCode = 1 << 20
 // ReadCode reads a program in one of the forms in which tcpdump prints it:
 // that of -ddd, decimal numbers with the count of instructions on the first
 // line, or that of -dd, the body of a C array; C comments and text up to the
-// first brace are skipped. The program must be one that the kernel accepts.
+// first brace are skipped. Commas in place of newlines, as iptables' -m bpf has
+// them, are taken too. The program must be one that the kernel accepts.
 func ReadCode(r io.Reader) (*Program, error) {
 	text, err := io.ReadAll(io.LimitReader(r, longestCode+1))
 	if err != nil {

@@ -20,7 +20,7 @@ type SyntaxError struct {
 func (e *SyntaxError) Error() string {
 	line, column := excerpt(e.Expr, e.Pos)
 	var b strings.Builder
-	fmt.Fprintf(&b, "filter expression: %s\n    %s\n    %s^", e.What, line, strings.Repeat(" ", column))
+	fmt.Fprintf(&b, "%s\n    %s\n    %s^", e.What, line, strings.Repeat(" ", column))
 	if e.Instead != "" {
 		fmt.Fprintf(&b, "\n    %s", e.Instead)
 	}
