@@ -106,8 +106,20 @@ func goodbye(e *assembler.End, r *assembler.Reset) bool {
 // early reports whether a server answered a request before all of it had
 // come, and then reset.
 func early(w *view, r *assembler.Reset) bool {
-	return r.Side == assembler.Server && w.sv.FirstData.Seen() && w.cl.Bytes >= uploadMin &&
-		w.cl.LastData.Time > w.sv.FirstData.Time && w.cl.FirstData.Time < w.sv.FirstData.Time && !w.cl.FIN.Seen()
+	cl, sv := w.cl, w.sv
+	if r.Side != assembler.Server || !sv.FirstData.Seen() || cl.Bytes < uploadMin || cl.FIN.Seen() ||
+		cl.LastData.Time <= sv.LastData.Time || cl.FirstData.Time >= sv.FirstData.Time {
+		return false
+	}
+	if cl.App.Protocol() == assembler.AppHTTP1 && !cl.App.Lost() && !sv.App.Lost() {
+		asked, answered := cl.App.HTTP(), sv.App.HTTP()
+		return asked.Complete < asked.Messages && answered.Messages >= asked.Messages
+	}
+	// Of other protocols an answer is one only if the server spoke just once:
+	// else what came behind it may be the next request. It must have come too
+	// soon to be that, or be too much.
+	trip := w.c.RTTServer + w.c.RTTClient + raceWindow
+	return sv.LastData.Time-sv.FirstData.Time <= trip && (cl.LastData.Time-sv.LastData.Time <= trip || unanswered(r) >= uploadMin)
 }
 
 func (l *losses) finish(s *scene) (list []Finding) {
