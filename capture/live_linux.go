@@ -21,8 +21,10 @@ const (
 	// others that may be earlier. Blocks are handed over after retireAfter,
 	// so that only a wall clock that was set back can keep them longer.
 	overdue = 300 * time.Millisecond
-	// holdPause is how often packets that wait are looked at.
+	// holdPause is how long to leave packets alone that wait until they are
+	// old enough, and fillPause those that wait for a block to be filled.
 	holdPause = 3 * time.Millisecond
+	fillPause = 16 * time.Millisecond
 	// lastBlock is how long the end of a capture may wait for the block that
 	// the kernel is filling, and deafening how long packets may still be on
 	// their way past the filter before.
@@ -255,6 +257,10 @@ func (l *Live) end(f *feed) {
 // wait returns when there may be packets, the capture is to stop, or the
 // timeout is over.
 func (l *Live) wait(timeout time.Duration) {
+	pause := holdPause
+	if l.filling() {
+		pause = fillPause
+	}
 	l.polls = append(l.polls[:0], unix.PollFd{Fd: int32(l.wake), Events: unix.POLLIN})
 	for _, f := range l.feeds {
 		switch {
@@ -265,7 +271,7 @@ func (l *Live) wait(timeout time.Duration) {
 		case f.held > 0:
 			// The kernel reports a ring readable as long as the block
 			// before the one it fills is not given back.
-			timeout = min(timeout, holdPause)
+			timeout = min(timeout, pause)
 		default:
 			l.polls = append(l.polls, unix.PollFd{Fd: int32(f.fd), Events: unix.POLLIN | unix.POLLERR})
 		}
@@ -283,6 +289,12 @@ func (l *Live) wait(timeout time.Duration) {
 			l.troubled(l.polls[i].Fd)
 		}
 	}
+}
+
+// filling reports whether a block is being filled, before which packets may
+// not be handed out that come after its first.
+func (l *Live) filling() bool {
+	return slices.ContainsFunc(l.feeds, func(f *feed) bool { return f.ring != nil && !f.ready() && !f.empty() })
 }
 
 // Stop ends the capture: Next delivers what the kernel has, the block that it
