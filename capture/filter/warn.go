@@ -7,7 +7,8 @@ import (
 
 // Warnings says what the filter would hide of TCP connections of which it lets
 // other packets through: one direction, or those that begin and end
-// connections. Each is one sentence that ends with the remedy. They come from
+// connections. Each is one sentence, without capital and full stop, that ends
+// with the remedy. They come from
 // trying the filter on made-up connections between the addresses and ports
 // that it names; tests of other bytes, such as ip[8] < 5, may hide more.
 func (e *Expr) Warnings() []string {
@@ -83,10 +84,10 @@ func (f *findings) add(c contact, passed [2][kinds]bool) {
 func (f *findings) sentences(s *surveyed) []string {
 	var all []string
 	if !f.anything && !s.computes {
-		return []string{"No TCP packet passes this filter unless in a tunnel, and hangup judges TCP connections only: without a tunnel, write a filter that lets tcp through."}
+		return []string{"no TCP packet passes unless in a tunnel, and hangup judges TCP connections only: if there is no tunnel, write a filter that lets tcp through"}
 	}
 	if f.oneWay != nil {
-		all = append(all, fmt.Sprintf("The filter shows only one direction of some connections, such as %s without the answers, and from one side alone hangup often cannot tell who hung up: %s.",
+		all = append(all, fmt.Sprintf("only one direction of some connections passes, such as %s without the answers, and from one side alone hangup often cannot tell who hung up: %s",
 			f.oneWay, s.oneWayRemedy()))
 	}
 	var names []string
@@ -102,7 +103,7 @@ func (f *findings) sentences(s *surveyed) []string {
 		}
 	}
 	if len(names) > 0 {
-		all = append(all, fmt.Sprintf("The filter hides packets (%s) of connections of which it shows others, such as %s, so that hangup misses what they tell: %s.",
+		all = append(all, fmt.Sprintf("some packets (%s) of connections are hidden while others pass, such as those of %s, and hangup misses what they tell: %s",
 			strings.Join(names, ", "), f.partial, s.partialRemedy(f.hidden[kindSYN] || f.hidden[kindFIN] || f.hidden[kindRST])))
 	}
 	return all

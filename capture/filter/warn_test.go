@@ -6,7 +6,7 @@ import (
 )
 
 func TestWarnings(t *testing.T) {
-	const oneWay, nothing = "only one direction", "No TCP packet"
+	const oneWay, nothing = "only one direction", "no TCP packet"
 	for _, c := range []struct {
 		expr string
 		want []string // a part of each warning
@@ -71,7 +71,7 @@ func TestWarnings(t *testing.T) {
 		got := e.Warnings()
 		ok := len(got) == len(c.want)
 		for i := range got {
-			ok = ok && strings.Contains(got[i], c.want[i]) && strings.HasSuffix(got[i], ".") && !strings.Contains(got[i], "\n")
+			ok = ok && strings.Contains(got[i], c.want[i]) && strings.Contains(got[i], ": ") && !strings.Contains(got[i], "\n")
 		}
 		if !ok {
 			t.Errorf("%q: got %q, want %q", c.expr, got, c.want)
