@@ -46,18 +46,22 @@ type Analysis struct {
 	// NoFindings spares the work for them.
 	NoFindings bool
 
-	env      Env
-	now      int64
-	ended    bool // env is known
-	bounded  bool // connections are let go
-	near     neighbours
-	store    store
-	shown    [][]byte // packed examples; an Interim shares them
-	room     []byte   // to pack into
-	kept     []kept
-	held     held
-	open     []*pending
-	alike    map[kind]*pending
+	env     Env
+	now     int64
+	ended   bool // env is known
+	bounded bool // connections are let go
+	near    neighbours
+	store   store
+	shown   [][]byte // packed examples; an Interim shares them
+	room    []byte   // to pack into
+	kept    []kept
+	held    held
+	open    []*pending
+	alike   map[kind]*pending
+	latest  struct {
+		kind kind
+		p    *pending
+	} // of alike
 	digest   Digest
 	findings *Findings
 	summary  Summary

@@ -60,38 +60,50 @@ func (a *Analysis) bound() {
 // wait keeps a connection whose verdict neighbours may change, or lays it to
 // one that is like it.
 func (a *Analysis) wait(c *assembler.Conn, v *Verdict, q *question) {
-	p := a.place(v, q)
-	switch {
-	case p == nil:
-		a.settled(c, v)
-	case p.id != c.ID:
+	if o := a.akin(kindOf(v, q.server, q.rst.ttl)); o != nil {
+		o.alike.note(c.End(assembler.Client).Addr, c.ID, ended(c, v), v)
 		a.tell(c, v)
-		p.alike.note(c.End(assembler.Client).Addr, c.ID, ended(c, v), v)
-	default:
-		a.room = pack(a.room[:0], c)
-		p.packed = slices.Clone(a.room)
+		return
 	}
+	p := a.place(v, q)
+	if p == nil {
+		a.settled(c, v)
+		return
+	}
+	a.room = pack(a.room[:0], c)
+	p.packed = slices.Clone(a.room)
 }
 
-// place makes a pending of a question, or finds that which it is laid to; nil
-// if there is neither room nor one that is like it.
+func kindOf(v *Verdict, server number, ttl uint8) kind {
+	return kind{v.Cause, v.By, v.Confidence, ttl, server}
+}
+
+// akin is the pending that others of a kind are laid to; nil while there is
+// room for more, and if there is none.
+func (a *Analysis) akin(k kind) *pending {
+	if len(a.open) < maxOpen || k.server == 0 {
+		return nil
+	}
+	if k != a.latest.kind || a.latest.p == nil {
+		a.latest.kind, a.latest.p = k, a.alike[k]
+	}
+	p := a.latest.p
+	if p != nil && p.alike == nil {
+		p.alike = new(Group)
+	}
+	return p
+}
+
+// place makes a pending of a question; nil if there is no room.
 func (a *Analysis) place(v *Verdict, q *question) *pending {
-	k := kind{v.Cause, v.By, v.Confidence, q.rst.ttl, q.server}
-	if len(a.open) >= maxOpen {
-		if o := a.alike[k]; o != nil && q.server != 0 {
-			if o.alike == nil {
-				o.alike = new(Group)
-			}
-			return o
-		}
-		if len(a.open) >= 2*maxOpen {
-			return nil
-		}
+	if len(a.open) >= 2*maxOpen {
+		return nil
 	}
 	p := &pending{question: *q, asked: a.now, own: *v}
 	p.verdict = &p.own
 	a.open = append(a.open, p)
-	a.alike[k] = p
+	a.alike[kindOf(v, q.server, q.rst.ttl)] = p
+	a.latest.p = nil
 	return p
 }
 

@@ -35,6 +35,7 @@ func (a *Analysis) Clock(now int64) {
 	a.open = slices.Delete(a.open, 0, n)
 	a.askWinners(ripe)
 	a.ripen(ripe)
+	a.latest.p = nil
 	for k, p := range a.alike {
 		if p.asked <= a.now-ripening {
 			delete(a.alike, k)

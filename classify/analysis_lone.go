@@ -24,14 +24,16 @@ func (a *Analysis) AddLone(l *assembler.Lone) {
 		a.held.at = append(a.held.at, a.held.store.add(&a.lone))
 		return
 	}
-	q := a.near.addLone(l)
-	if p := a.place(v, &q); p != nil && p.id == l.ID {
+	server, client := a.near.meetLone(l)
+	if o := a.akin(kindOf(v, server, 0)); o != nil {
+		o.alike.note(l.Client, l.ID, l.SYN.Time, v)
+		a.tellLone(l, v)
+		return
+	}
+	q := a.near.askLone(l, server, client)
+	if p := a.place(v, &q); p != nil {
 		own := *l
 		p.lone = &own
-		return
-	} else if p != nil {
-		p.alike.note(l.Client, l.ID, l.SYN.Time, v)
-		a.tellLone(l, v)
 		return
 	}
 	l.Expand(&a.lone)
@@ -75,22 +77,29 @@ func (a *Analysis) loneVerdict(l *assembler.Lone, env Env) (v *Verdict, hangs bo
 // loneSettle is settle of a single try.
 var loneSettle = settle(&assembler.Tries{Count: 1})
 
-// addLone is add for the connection that l stands for.
-func (n *neighbours) addLone(l *assembler.Lone) question {
+// meetLone is add for the connection that l stands for, but asks nothing.
+func (n *neighbours) meetLone(l *assembler.Lone) (server, client number) {
+	server, client = n.servers.peek(endpoint{l.Server, l.ServerPort}), n.hosts.peek(&l.Client)
+	n.hosts.peek(&l.Server)
+	n.hosts.val(client).ttl.note(l.TTL, l.TTL)
+	n.begin(server, start{l.SYN.Time, false})
+	if isIPv4(&l.Client) && !isLoopback(&l.Client) {
+		n.heats.card(l.Link, &l.Client)
+	}
+	n.relays.note(opening{id: l.ID, syn: [2]int64{l.SYN.Time}})
+	return server, client
+}
+
+// askLone is the question that a lone SYN leaves.
+func (n *neighbours) askLone(l *assembler.Lone, server, client number) question {
 	q := question{
-		id: l.ID, server: n.servers.peek(endpoint{l.Server, l.ServerPort}),
-		host: [2]number{n.hosts.peek(&l.Client), n.hosts.peek(&l.Server)},
+		id: l.ID, server: server, host: [2]number{client, n.hosts.peek(&l.Server)},
 		syn:  span{l.SYN.Time, l.SYN.Time},
 		race: raceKey{l.SYN.Time, l.Link, l.ServerPort, !isIPv4(&l.Client), isLoopback(&l.Client)},
 	}
-	n.hosts.val(q.host[0]).ttl.note(l.TTL, l.TTL)
-	n.begin(q.server, start{l.SYN.Time, false})
 	if q.race.loopback {
 		q.race.link = 0
-	} else if !q.race.v6 {
-		n.heats.card(q.race.link, &l.Client)
 	}
 	q.won = n.heats.winner(&q.race)
-	n.relays.note(opening{id: l.ID, syn: [2]int64{l.SYN.Time}})
 	return q
 }

@@ -19,6 +19,7 @@ type clients struct {
 	list  []client
 	index map[[16]byte]int32 // once there are more than a glance finds
 	more  uint64             // connections of those that came too late
+	last  int                // where the latest lies
 }
 
 type client struct {
@@ -56,6 +57,15 @@ func (l *clients) add(addr [16]byte, id, n uint64) {
 }
 
 func (l *clients) find(addr [16]byte) int {
+	if l.last < len(l.list) && l.list[l.last].addr == addr {
+		return l.last
+	}
+	i := l.search(addr)
+	l.last = max(i, 0)
+	return i
+}
+
+func (l *clients) search(addr [16]byte) int {
 	if l.index != nil {
 		if i, ok := l.index[addr]; ok {
 			return int(i)
