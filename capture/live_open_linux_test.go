@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -211,5 +212,57 @@ func TestDropPrivileges(t *testing.T) {
 func TestDropPrivilegesRefusesNonsense(t *testing.T) {
 	if err := DropPrivileges(64); err == nil || !strings.Contains(err.Error(), "no capability 64") {
 		t.Error(err)
+	}
+}
+
+// TestLivePromiscuous: an interface is so as long as it is captured.
+func TestLivePromiscuous(t *testing.T) {
+	p := newPlace(t)
+	p.veth("va", "vb")
+	promiscuity := func() int {
+		var out []byte
+		var err error
+		p.do(func() { out, err = exec.Command("ip", "-d", "-j", "link", "show", "vb").Output() })
+		var links []struct{ Promiscuity int }
+		if err == nil {
+			err = json.Unmarshal(out, &links)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return links[0].Promiscuity
+	}
+	for _, want := range []int{0, 1} {
+		l := p.open(LiveConfig{Interfaces: []string{"vb"}, Promiscuous: want == 1})
+		if got := promiscuity(); got != want {
+			t.Errorf("promiscuity %d, want %d", got, want)
+		}
+		if l.Close(); promiscuity() != 0 {
+			t.Error("promiscuous after Close")
+		}
+	}
+}
+
+// TestDropLog: a long list becomes coarser, and loses nothing.
+func TestDropLog(t *testing.T) {
+	const n = 100_000
+	var d dropLog
+	for i := range int64(n) {
+		d.add(DropEvent{From: i * 1e8, To: (i + 1) * 1e8, N: 1, Iface: uint16(i % 3)})
+	}
+	if len(d.events) > maxDropEvents || len(d.events) < maxDropEvents/8 {
+		t.Errorf("%d events", len(d.events))
+	}
+	var sum uint64
+	for i, e := range d.events {
+		if sum += e.N; e.From >= e.To || e.To-e.From > d.span {
+			t.Errorf("%+v, span %d", e, d.span)
+		}
+		if j := lastOf(d.events[:i], e.Iface); j >= 0 && d.events[j].To > e.From {
+			t.Errorf("%+v after %+v", e, d.events[j])
+		}
+	}
+	if sum != n || d.events[0].From != 0 || d.events[len(d.events)-1].To != n*1e8 {
+		t.Errorf("%d drops, from %+v to %+v", sum, d.events[0], d.events[len(d.events)-1])
 	}
 }

@@ -28,6 +28,7 @@ type livePlan struct {
 	seconds float64
 	size    int
 	flows   int
+	snaplen uint
 	role    string // of a child: what it does
 	link    string
 	rate    int
@@ -53,6 +54,7 @@ func live(args []string, stdout, stderr io.Writer) int {
 	fs.Float64Var(&p.seconds, "seconds", 3, "how long to send")
 	fs.IntVar(&p.size, "size", 60, "bytes of a frame")
 	fs.IntVar(&p.flows, "flows", 256, "connections")
+	fs.UintVar(&p.snaplen, "snaplen", capture.MaxSnaplen, "bytes kept of a frame, by all programs")
 	fs.StringVar(&p.role, "role", "", "for its own children")
 	fs.StringVar(&p.link, "link", "", "for its own children")
 	fs.IntVar(&p.rate, "rate", 0, "for its own children")
@@ -183,7 +185,8 @@ func (p *livePlan) child(role, link string, rate int) *exec.Cmd {
 		self = os.Args[0]
 	}
 	return exec.Command(self, "-live", "-role", role, "-link", link, "-rate", strconv.Itoa(rate),
-		"-seconds", fmt.Sprint(p.seconds), "-size", strconv.Itoa(p.size), "-flows", strconv.Itoa(p.flows))
+		"-seconds", fmt.Sprint(p.seconds), "-size", strconv.Itoa(p.size), "-flows", strconv.Itoa(p.flows),
+		"-snaplen", fmt.Sprint(p.snaplen))
 }
 
 // reader is a program that captures.
@@ -197,7 +200,7 @@ type reader struct {
 func (p *livePlan) start(name string) (*reader, error) {
 	r := &reader{cmd: p.child(name, "vb", 0)}
 	if name == "tcpdump" {
-		r.cmd = exec.Command("tcpdump", "-n", "-i", "vb", "-w", "/dev/null")
+		r.cmd = exec.Command("tcpdump", "-n", "-i", "vb", "-s", fmt.Sprint(p.snaplen), "-w", "/dev/null")
 	}
 	pipe, err := r.cmd.StderrPipe()
 	if err != nil {
@@ -260,7 +263,7 @@ func received(link string) (uint64, error) {
 
 // receive is a child that captures until it is interrupted, and speaks like tcpdump.
 func (p *livePlan) receive(w io.Writer) error {
-	l, err := capture.OpenLive(capture.LiveConfig{Interfaces: []string{p.link}})
+	l, err := capture.OpenLive(capture.LiveConfig{Interfaces: []string{p.link}, Snaplen: uint32(p.snaplen)})
 	if err != nil {
 		return err
 	}
