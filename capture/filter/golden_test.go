@@ -71,7 +71,7 @@ func chosen(t *testing.T) (exprs []string, refused, other map[string]bool) {
 }
 
 // asked lists what the goldens must hold: every chosen expression on the links
-// that people capture on, some on the others, and random ones.
+// that people capture on, some on the others, random ones, and jumbles.
 func asked(t *testing.T) []golden {
 	var all []golden
 	exprs, _, _ := chosen(t)
@@ -88,6 +88,9 @@ func asked(t *testing.T) []golden {
 			l = links[1+i/2%(len(links)-1)]
 		}
 		all = append(all, golden{link: l.name, expr: e})
+	}
+	for _, e := range jumbles(3000) {
+		all = append(all, golden{link: links[0].name, expr: e})
 	}
 	return all
 }

@@ -94,3 +94,27 @@ func (w writer) sum(depth int) string {
 	}
 	return strings.TrimSpace(w.sum(depth-1) + w.pick(" + ", "-", " * ", " / ", " & ", "|", " % ", " ^ ", " << ", " >> ", " - ") + w.sum(depth-1))
 }
+
+// jumbles are words of the language thrown together behind a right beginning:
+// most are wrong, and tcpdump and this package must agree on which.
+func jumbles(n int) []string {
+	r := rand.New(rand.NewPCG(12, 34))
+	beginnings := []string{"tcp", "host 10.0.0.1", "port 80", "src", "tcp port 80", "not", "(", "len >", "tcp[13] =", "net 10.1",
+		"ether", "ip", "src host 10.0.0.1 or", "port 80 or", "(port 80) or", "host 10.0.0.1 and (", "port 80 or (", "vlan"}
+	words := strings.Fields(`tcp ip ip6 ether host net port portrange proto src dst and or not ! ( ) ( ) 80 443 10.0.0.1 10.1
+		2001:db8::1 2001:db8::/32 10.0.0.0/8 1:2:3:4:5:6 80-90 http \tcp \ip len [ ] : + - & | = > < != tcp[13] ip[2:2]
+		vlan mpls pppoes less greater broadcast multicast udp arp 5 0x10 && || byte mask 255.0.0.0 / * % ^ << link icmp6 sctp foo`)
+	out := make([]string, n)
+	for i := range out {
+		parts := []string{beginnings[r.IntN(len(beginnings))]}
+		for range 1 + r.IntN(6) {
+			parts = append(parts, words[r.IntN(len(words))])
+		}
+		text := strings.Join(parts, " ")
+		for open := strings.Count(text, "(") - strings.Count(text, ")"); open > 0 && r.IntN(4) > 0; open-- {
+			text += " )"
+		}
+		out[i] = text
+	}
+	return out
+}

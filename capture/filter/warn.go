@@ -17,6 +17,9 @@ func (e *Expr) Warnings() []string {
 	}
 	seen := survey(e.root)
 	p, link, err := e.probeProgram(seen)
+	if err != nil && seen.directed {
+		return []string{"only one direction of connections may pass, and from one side alone hangup often cannot tell who hung up: " + seen.oneWayRemedy()}
+	}
 	if err != nil {
 		return nil
 	}

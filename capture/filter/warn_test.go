@@ -45,6 +45,7 @@ func TestWarnings(t *testing.T) {
 		{"ether src 00:00:5e:00:53:01", []string{oneWay}},
 		{"inbound", []string{oneWay}},
 		{"outbound and tcp port 80", []string{oneWay}},
+		{"inbound and vlan 5", []string{"only one direction"}}, // no link has both in files
 		{"tcp[0:2] = 443", []string{oneWay}},
 		{"ip[12:4] = 0x0a000001", []string{oneWay}},
 		{"src host 10.0.0.1 and dst port 80 or src port 80 and dst host 10.0.0.1", []string{oneWay}},
