@@ -42,11 +42,14 @@ func (a *Analysis) AddLone(l *assembler.Lone) {
 
 // tellLone is tell.
 func (a *Analysis) tellLone(l *assembler.Lone, v *Verdict) {
-	if a.Each == nil && a.findings == nil {
-		return
+	if a.Each != nil {
+		l.Expand(&a.lone)
+		a.Each(&a.lone, v)
 	}
-	l.Expand(&a.lone)
-	a.tell(&a.lone, v)
+	if f := a.findings; f != nil {
+		f.At(a.Env())
+		f.AddLone(l, v)
+	}
 }
 
 // loneVerdicts are what Judge says of any lone SYN: by whether its owner has
