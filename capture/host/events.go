@@ -88,7 +88,6 @@ func (e *Events) take(text string, offset, now int64) {
 func (e *Events) own(ev *event) {
 	called := ev.process && ev.kind == stateChange && ev.pid != 0 && !strings.HasPrefix(ev.comm, "kworker/")
 	switch {
-	case called && ev.from == "CLOSE" && ev.to == "SYN_SENT":
 	case called && ev.from == "ESTABLISHED" && ev.to == "FIN_WAIT1":
 	case called && ev.from == "CLOSE_WAIT" && ev.to == "LAST_ACK":
 	default:

@@ -142,11 +142,23 @@ func (e *Events) enable() error {
 	return nil
 }
 
+// endings are the changes of state that end a connection, or a half of it:
+// those before tell nothing that packets do not, those after (of an orphan)
+// nothing about a program. By the numbers of TCP_FIN_WAIT1 (4), TCP_LAST_ACK
+// (9) and TCP_CLOSE (7), the latter from TCP_ESTABLISHED (1), TCP_SYN_SENT
+// (2), TCP_SYN_RECV (3) and TCP_CLOSE_WAIT (8).
+const endings = "newstate == 4 || newstate == 9 || " +
+	"newstate == 7 && (oldstate == 1 || oldstate == 2 || oldstate == 3 || oldstate == 8)"
+
 // narrow keeps other protocols out in the kernel, where it can, and says what
 // an older kernel's event lacks.
 func (e *Events) narrow(k kind, dir string, has map[string]bool) {
+	filter := "protocol == 6 || protocol == 262" // TCP and MPTCP
+	if k == stateChange {
+		filter = "(" + filter + ") && (" + endings + ")"
+	}
 	if has["protocol"] {
-		_ = e.set(filepath.Join(dir, "filter"), "protocol == 6 || protocol == 262") // TCP and MPTCP; unfiltered is as good
+		_ = e.set(filepath.Join(dir, "filter"), filter) // without it more is read than is needed
 	}
 	if k == sentReset && !has["reason"] {
 		e.Said = append(e.Said, "this kernel does not tell the reason of a reset (Linux 6.10)")

@@ -107,20 +107,21 @@ func (p Process) clone() Process {
 
 // Stats are counters since the start.
 type Stats struct {
-	Lookups    uint64        // local endpoints asked about; each is one of the next four
+	Lookups    uint64        // local endpoints asked about; each becomes one of the next four
 	BySocket   uint64        // ... answered by the process that holds the socket
 	ByListener uint64        // ... by the one that listens
 	ByOwner    uint64        // ... by the owner's UID only, so far
-	Misses     uint64        // ... gone before they were looked at: unknown
+	Misses     uint64        // ... gone before their turn came: unknown
 	Skipped    uint64        // connections never asked about, as too many waited for the budget
 	Remote     uint64        // connections with no end on this host
-	Waiting    int           // connections that wait for the budget
+	Waiting    int           // connections and ends that wait for the budget
 	Requests   uint64        // single sock_diag requests
 	Dumps      uint64        // dumps of the whole socket table
 	Scans      uint64        // passes through all processes
 	Denied     uint64        // processes whose files may not be seen
 	CPU        time.Duration // spent by the thread that looks
-	Elapsed    time.Duration // since the start: CPU/Elapsed is held below the budget
+	Step       time.Duration // ... at most in one go
+	Elapsed    time.Duration // since the start; CPU is at most Budget * (Elapsed + burst) + Step
 }
 
 // by is the counter of a kind of answer.

@@ -127,7 +127,8 @@ func (p *Processes) Stats() Stats {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	s := p.stats
-	s.Skipped, s.Waiting, s.Elapsed = p.skipped.Load(), len(p.queue), time.Since(p.started)
+	s.Skipped, s.Elapsed = p.skipped.Load(), time.Since(p.started)
+	s.Waiting += len(p.queue)
 	return s
 }
 
@@ -140,7 +141,7 @@ func (p *Processes) Close() {
 	p.done.Wait()
 }
 
-// tell notes an answer in the place of the one before.
+// tell notes an answer in the place of the one before, unless that was better.
 func (p *Processes) tell(e endpoint, a answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,13 +151,17 @@ func (p *Processes) tell(e endpoint, a answer) {
 		p.order[p.next] = e
 		p.next = (p.next + 1) % len(p.order)
 	} else if !before.none {
+		if before.how == BySocket && a.how != BySocket {
+			return
+		}
 		*p.stats.by(before.how)--
 	}
 	p.answers[e] = a
 	*p.stats.by(a.how)++
 }
 
-// anew forgets what was known of ends whose addresses are used again.
+// anew counts the local ends of a connection, and forgets what was known of
+// them: their addresses are used again.
 func (p *Processes) anew(ends []endpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,6 +171,9 @@ func (p *Processes) anew(ends []endpoint) {
 		}
 	}
 	p.stats.Lookups += uint64(len(ends))
+	if len(ends) == 0 {
+		p.stats.Remote++
+	}
 }
 
 func (p *Processes) count(f func(*Stats)) {
@@ -180,17 +188,18 @@ type budget struct {
 	tokens time.Duration
 	last   time.Time
 	spent  time.Duration
+	step   time.Duration // the most that was used between two settlements
 }
 
-func newBudget(share float64) budget {
-	return budget{share: share, tokens: time.Duration(share * float64(burst)), last: time.Now()}
+func newBudget(share float64, now time.Time, used time.Duration) budget {
+	return budget{share: share, tokens: time.Duration(share * float64(burst)), last: now, spent: used}
 }
 
 func (b *budget) most() time.Duration { return time.Duration(b.share * float64(burst)) }
 
 // settle books what the thread has used, and what time has earned.
-func (b *budget) settle() {
-	now, used := time.Now(), threadCPU()
+func (b *budget) settle(now time.Time, used time.Duration) {
+	b.step = max(b.step, used-b.spent)
 	b.tokens += time.Duration(b.share*float64(now.Sub(b.last))) - (used - b.spent)
 	b.tokens = min(b.tokens, b.most())
 	b.last, b.spent = now, used
@@ -216,12 +225,11 @@ func threadCPU() time.Duration {
 // where an answer needs that, and rests in debt.
 func (s *seeker) work() {
 	runtime.LockOSThread() // and never unlocked: the thread ends with its work
-	s.budget = newBudget(s.share)
-	s.budget.spent = threadCPU() // what the thread did before is not ours
-	base := s.budget.spent
+	base := threadCPU()    // what the thread did before is not ours
+	s.budget = newBudget(s.share, time.Now(), base)
 	for {
-		s.budget.settle()
-		s.p.count(func(st *Stats) { st.CPU = s.budget.spent - base })
+		s.budget.settle(time.Now(), threadCPU())
+		s.p.count(func(st *Stats) { st.CPU, st.Step = s.budget.spent-base, s.budget.step })
 		if !s.rest(s.budget.wait(0)) {
 			return
 		}

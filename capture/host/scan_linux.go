@@ -33,7 +33,7 @@ func (s *seeker) scan(busy bool) bool {
 		}
 		// A server's connections have an answer already: a better one waits
 		// until there is nothing else to do.
-		if len(s.wanted) == 0 || s.urgent == 0 && busy || s.budget.wait(s.pass.last) > 0 {
+		if _, due := s.wantDue(); !due || s.urgent == 0 && busy || s.budget.wait(s.pass.last) > 0 {
 			return false
 		}
 		s.pass = pass{pids: s.holders.pids(), table: map[uint32][]int{}, began: sinceBoot(), last: s.pass.last}
@@ -79,7 +79,11 @@ func (s *seeker) passed() {
 	s.pass = pass{last: s.pass.cost}
 	s.resolve(true)
 	for inode, w := range s.wanted {
-		if w.since <= began {
+		switch {
+		case w.since > began:
+		case w.failed == 0:
+			w.failed = began // accept(2) makes the socket first, and its descriptor then
+		default:
 			s.drop(inode) // nobody's that may be seen, or gone
 			if len(s.unfound) >= maxWanted {
 				clear(s.unfound)
@@ -188,10 +192,24 @@ func common(p, q Process) Process {
 	return p
 }
 
+// wantDue is how long until a pass makes sense for some socket; due if at once.
+func (s *seeker) wantDue() (d time.Duration, due bool) {
+	now := sinceBoot()
+	d = secondLook
+	for _, w := range s.wanted {
+		if w.failed == 0 || now-w.failed >= secondLook {
+			return 0, true
+		}
+		d = min(d, secondLook-(now-w.failed))
+	}
+	return d, false
+}
+
 // nextDue is when there is something to do although no connection comes.
 func (s *seeker) nextDue() (d time.Duration, ok bool) {
 	if len(s.wanted) > 0 {
-		d, ok = max(s.budget.wait(s.pass.last), time.Millisecond), true
+		later, _ := s.wantDue()
+		d, ok = max(later, s.budget.wait(s.pass.last), time.Millisecond), true
 	}
 	if len(s.retries) > 0 {
 		if until := max(time.Until(s.retries[0].at), 0); !ok || until < d {

@@ -45,17 +45,19 @@ type want struct {
 	how      How // of the answer, once there is one
 	provided bool
 	since    time.Duration // since boot
+	failed   time.Duration // since boot: when a pass did not show it; 0 if none did
 	asked    bool          // the recent PIDs were looked at for it
 }
 
 // Bounds of what waits for a pass through all processes.
 const (
-	maxWanted   = 4096
+	maxWanted   = 1 << 15
 	maxRetries  = 1024
 	retryAfter  = 300 * time.Millisecond
 	batch       = 64
 	listenEvery = 5 * time.Second
 	recentPIDs  = 4
+	secondLook  = 200 * time.Millisecond
 	seekAgain   = time.Minute // for the holder of a socket that nobody seems to hold
 )
 
@@ -68,57 +70,82 @@ func newSeeker(p *Processes, c Config, d diag, l *locals, listeners map[uint16][
 	}
 }
 
-// first takes a connection from the queue: its local ends are to be looked up.
+// first takes a connection from the queue: its local ends are to be looked
+// up, and what was known of them was of an earlier connection.
 func (s *seeker) first(c pair) {
 	a, b := plain(c.a), plain(c.b)
 	_, la := s.locals.has(a.Addr())
 	_, lb := s.locals.has(b.Addr())
-	if !la && !lb {
-		s.p.count(func(st *Stats) { st.Remote++ })
-		return
-	}
+	from := len(s.todo)
 	if la {
 		s.todo = append(s.todo, endpoint{a, b})
 	}
 	if lb {
 		s.todo = append(s.todo, endpoint{b, a})
 	}
+	s.p.anew(s.todo[from:])
 }
 
-// serve looks up a batch of what waits, and reports whether there was any.
+// collect empties the queue. What has waited longest is dropped when too much
+// waits: it is the least likely to be there still.
+func (s *seeker) collect() {
+	for range len(s.p.queue) {
+		s.first(<-s.p.queue) // nobody else takes from it
+	}
+	if over := len(s.todo) - 2*queueLen; over > 0 {
+		s.todo = slices.Delete(s.todo, 0, over)
+		s.p.count(func(st *Stats) { st.Misses += uint64(over) })
+	}
+	s.p.count(func(st *Stats) { st.Waiting = len(s.todo) })
+}
+
+// serve looks up a batch of what waits, the newest first, and reports whether
+// there was any.
 func (s *seeker) serve() bool {
-	most := batch
-	if waiting := len(s.p.queue); time.Duration(waiting)*s.oneCost > s.allCost {
-		most = waiting
-	}
-	for len(s.todo) < most {
-		select {
-		case c := <-s.p.queue:
-			s.first(c)
-			continue
-		default:
+	s.collect()
+	for range batch {
+		if len(s.retries) == 0 || time.Until(s.retries[0].at) > 0 {
+			break
 		}
-		break
-	}
-	for len(s.retries) > 0 && time.Until(s.retries[0].at) <= 0 && len(s.todo) < 2*most {
 		s.lookup(s.retries[0].endpoint, true)
 		s.retries = s.retries[1:]
 	}
 	if len(s.todo) == 0 {
 		return false
 	}
-	s.p.anew(s.todo)
-	if most > batch {
-		s.lookupAll()
-	} else {
-		start := threadCPU()
-		for _, e := range s.todo {
-			s.lookup(e, false)
-		}
-		s.oneCost += ((threadCPU()-start)/time.Duration(len(s.todo)) - s.oneCost) / 8
+	most := min(batch, len(s.todo))
+	if time.Duration(len(s.todo))*s.oneCost > s.allCost {
+		most = len(s.todo)
 	}
-	s.todo = s.todo[:0]
+	rest := len(s.todo) - most
+	now := s.todo[rest:]
+	s.todo = s.todo[:rest]
+	now = slices.DeleteFunc(now, s.short)
+	if most > batch {
+		s.lookupAll(now)
+		return true
+	}
+	start := threadCPU()
+	for _, e := range slices.Backward(now) {
+		s.lookup(e, false)
+	}
+	if len(now) > 0 {
+		s.oneCost += ((threadCPU()-start)/time.Duration(len(now)) - s.oneCost) / 8
+	}
 	return true
+}
+
+// short answers a server's end by what is known of its listener, without a
+// question to the kernel, while the budget is nearly spent.
+func (s *seeker) short(e endpoint) bool {
+	if s.budget.tokens > s.budget.most()/2 || time.Since(s.listed) > listenEvery {
+		return false
+	}
+	ls := s.listenersOf(e.local)
+	if len(ls) != 1 || len(s.holders.by[ls[0].inode]) != 1 {
+		return false
+	}
+	return s.listening(e, false)
 }
 
 // lookup asks for one end.
@@ -133,21 +160,23 @@ func (s *seeker) lookup(e endpoint, again bool) {
 }
 
 // lookupAll asks for all sockets, and picks those that are wanted.
-func (s *seeker) lookupAll() {
+func (s *seeker) lookupAll(ends []endpoint) {
 	start := threadCPU()
-	socks := make(map[endpoint]sock, len(s.todo))
-	for _, e := range s.todo {
+	socks := make(map[endpoint]sock, len(ends))
+	for _, e := range ends {
 		socks[e] = sock{}
 	}
-	err := s.diag.all(statesOfConns, func(k sock) {
+	_ = s.diag.all(statesOfConns, func(k sock) { // what an error keeps back is asked for below
 		if _, ok := socks[k.endpoint]; ok {
 			socks[k.endpoint] = k
 		}
 	})
 	s.p.count(func(st *Stats) { st.Dumps++ })
-	for _, e := range s.todo {
-		if k := socks[e]; err == nil || k.state != 0 {
-			s.judge(e, k, k.state != 0, false)
+	for _, e := range ends {
+		// A dump walks through a table that changes meanwhile, and may miss a
+		// socket: only a question of its own says that there is none.
+		if k := socks[e]; k.state != 0 {
+			s.judge(e, k, true, false)
 		} else {
 			s.lookup(e, false)
 		}

@@ -117,7 +117,7 @@ func TestTake(t *testing.T) {
 	e := &Events{words: newWords(10), tgid: func(tid int) int { return map[int]int{7: 70}[tid] }}
 	e.take(strings.Join([]string{
 		"CPU:3 [LOST 17 EVENTS]",
-		"go-7 [000] ..... 1.0: inet_sock_set_state: family=AF_INET " + v4 + " oldstate=TCP_CLOSE newstate=TCP_SYN_SENT",
+		"go-7 [000] ..... 1.0: inet_sock_set_state: family=AF_INET " + v4 + " oldstate=TCP_ESTABLISHED newstate=TCP_FIN_WAIT1",
 		"go-8 [000] ..s.. 1.1: inet_sock_set_state: family=AF_INET " + v4 + " oldstate=TCP_SYN_SENT newstate=TCP_ESTABLISHED",
 		"ss-9 [000] ..... 1.2: inet_sock_set_state: family=AF_INET " + v4 + " oldstate=TCP_ESTABLISHED newstate=TCP_CLOSE",
 		"gone-10 [000] ..... 1.3: inet_sock_set_state: family=AF_INET " + v4 + " oldstate=TCP_ESTABLISHED newstate=TCP_FIN_WAIT1",

@@ -16,8 +16,8 @@ type Word struct {
 // Empty reports that the kernel said nothing at all of this end.
 func (w Word) Empty() bool { return len(w.Resets)+len(w.Errors)+len(w.States) == 0 }
 
-// Process is the program that last opened, closed or shut down the socket by
-// a system call of its own; ok is false if no event shows one.
+// Process is the program that closed or shut down the socket by a system call
+// of its own; ok is false if no event shows one.
 func (w Word) Process() (pid int, command string, ok bool) {
 	for _, s := range slices.Backward(w.States) {
 		if s.PID != 0 {
@@ -45,13 +45,15 @@ type SockError struct {
 	Errno string // ECONNRESET, ETIMEDOUT, ...
 }
 
-// State is a change of a socket's state.
+// State is a change of a socket's state by which a connection, or its own half
+// of it, ended: to FIN_WAIT1, LAST_ACK, or CLOSE while its program held it.
 type State struct {
 	At       int64 // ns since the epoch
 	From, To string
 	// PID and Command are those of the program that changed it by a system
-	// call of its own (connect, close, shutdown); 0 and "" for all others:
-	// most changes are made while a packet is taken, by whatever ran then.
+	// call of its own (close, shutdown); 0 and "" for all others: they are
+	// made while a packet is taken, by whatever ran then, or from outside
+	// (ss -K).
 	PID     int
 	Command string
 }
