@@ -12,10 +12,10 @@ type Socket struct {
 	Side        assembler.Side
 	State       assembler.State
 	Local, Peer netip.AddrPort
-	// QueuesKnown: no later packet hides what the queues held at that moment.
-	QueuesKnown bool
-	SendQ       uint32 // bytes sent and not acknowledged, as ss counts them
-	RecvQ       uint32 // lower bound of bytes that the program had not read
+	SendKnown   bool   // SendQ is what ss would have shown, but for bytes never sent
+	SendQ       uint32 // bytes sent and not acknowledged, SYN and FIN counted as one each
+	RecvKnown   bool   // RecvQ is what ss would have shown; else at least that much was there
+	RecvQ       uint32 // bytes that the program had not read
 	Timer       Timer
 	Since       int64 // ns: when the state began
 	Inferred    bool  // the state's end follows from a kernel's timer, not from a packet
@@ -33,15 +33,10 @@ type Timer struct {
 // never saw a packet of does not exist here, listeners included.
 func (a *Analysis) SocketsAt(t int64, host netip.Addr) []Socket {
 	var list []Socket
-	replaced := map[uint64]bool{} // by a new connection on the same tuple
-	for i := range a.Len() {
-		if c := a.Conn(i); c.Predecessor != 0 && c.Established.Seen() && c.First.Time <= t {
-			replaced[c.Predecessor] = true
-		}
-	}
+	taken := a.takenOver()
 	for i := range a.Len() {
 		c := a.Conn(i)
-		if replaced[c.ID] && c.Last.Time < t {
+		if at, ok := taken[c.ID]; ok && t >= max(at, c.Last.Time+1) {
 			continue
 		}
 		if a.Verdict(i).SameAs != 0 && a.Verdict(i).SameAs < c.ID {
@@ -59,6 +54,18 @@ func (a *Analysis) SocketsAt(t int64, host netip.Addr) []Socket {
 	return list
 }
 
+// takenOver tells when a new connection took over the tuple of an old one,
+// which is known by its ID: what was left of the old sockets went then.
+func (a *Analysis) takenOver() map[uint64]int64 {
+	taken := map[uint64]int64{}
+	for i := range a.Len() {
+		if c := a.Conn(i); c.Predecessor != 0 && c.Established.Seen() {
+			taken[c.Predecessor] = c.First.Time
+		}
+	}
+	return taken
+}
+
 // SocketAt is side s's socket at time t (ns); ok is false if it had none then.
 func SocketAt(c *assembler.Conn, s assembler.Side, t int64, env Env) (k Socket, ok bool) {
 	for _, iv := range Lifetimes(c, s, env) {
@@ -67,47 +74,87 @@ func SocketAt(c *assembler.Conn, s assembler.Side, t int64, env Env) (k Socket, 
 		}
 		e, o := c.End(s), c.End(s.Peer())
 		k = Socket{Conn: c.ID, Side: s, State: iv.State, Local: e.AddrPort(), Peer: o.AddrPort(), Since: iv.From, Inferred: iv.Inferred}
-		k.queues(c, e, o, t)
+		k.queues(e, o, t, iv)
 		k.timer(e, o, t, iv)
 		return k, true
 	}
 	return Socket{}, false
 }
 
-// queues tells the queues where they are known: before anything was sent,
-// and after the last packet.
-func (k *Socket) queues(c *assembler.Conn, e, o *assembler.End, t int64) {
+// queues tells the queues where packets do.
+func (k *Socket) queues(e, o *assembler.End, t int64, iv Interval) {
+	orphan := k.State == assembler.FinWait2 && iv.Expires != 0
 	switch {
-	case k.State == assembler.TimeWait, k.State == assembler.SynSent, k.State == assembler.SynReceived:
-		k.QueuesKnown = true // ss shows 0 (1 for a SYN, which counts as unacknowledged)
-		if k.State == assembler.SynSent {
-			k.SendQ = 1
-		}
-	case t >= c.Last.Time:
-		k.QueuesKnown = true
-		k.SendQ, k.RecvQ = e.Outstanding(), e.UnreadHint(o)
+	case k.State == assembler.TimeWait, k.State == assembler.SynReceived, orphan:
+		k.SendKnown, k.RecvKnown = true, true // kept by sockets without queues
+		return
+	case k.State == assembler.SynSent:
+		k.SendKnown, k.RecvKnown, k.SendQ = true, true, 1
+		return
+	}
+	k.sent(e, o, t)
+	k.unread(e, o, t)
+}
+
+// sent is what was sent and not acknowledged by t.
+func (k *Socket) sent(e, o *assembler.End, t int64) {
+	fin := uint32(0)
+	if e.FIN.Seen() && t >= e.FIN.First.Time && (!e.FIN.Answered.Seen() || t < e.FIN.Answered.Time) {
+		fin = 1
+	}
+	later := uint32(0) // a FIN that counts at the end, but not yet
+	if e.FIN.Seen() && t < e.FIN.First.Time && !e.FIN.Answered.Seen() {
+		later = 1
+	}
+	switch {
 	case !e.FirstData.Seen() || t < e.FirstData.Time:
-		k.QueuesKnown = !o.FirstData.Seen() || t < o.FirstData.Time
+		k.SendKnown, k.SendQ = true, fin
+	case t < e.LastData.Time, o.Lost > 0 && e.Outstanding() > 0: // the acknowledgment may be among what was not captured
+	case e.AckSeen && t >= o.LastNewAck.Time:
+		k.SendKnown, k.SendQ = true, e.Outstanding()-min(later, e.Outstanding())
+	case e.Data.Answered.Seen() && e.Data.Answered.Time <= t && !e.Data.Pending():
+		k.SendKnown, k.SendQ = true, fin
+	}
+}
+
+// unread is what the kernel had and the program had not taken. Packets show it
+// only where nothing had come, or where the window shows how much was left.
+func (k *Socket) unread(e, o *assembler.End, t int64) {
+	nothing := !o.FirstData.Seen() || t < o.FirstData.Time
+	eof := o.FIN.Seen() && t >= o.FIN.First.Time // ss counts the FIN until it is read
+	if nothing && !eof {
+		k.RecvKnown = true
+		return
+	}
+	if t >= max(o.LastData.Time, e.Last.Time) {
+		k.RecvQ = e.UnreadHint(o)
 	}
 }
 
 // timer tells the timer where the facts do.
 func (k *Socket) timer(e, o *assembler.End, t int64, iv Interval) {
+	outstanding := func(tr *assembler.Tries) bool {
+		return tr.Seen() && t >= tr.First.Time && (!tr.Answered.Seen() || t < tr.Answered.Time)
+	}
 	switch {
 	case k.State == assembler.TimeWait:
 		k.Timer = Timer{"timewait", max(iv.Expires-t, 0), 0}
 	case k.State == assembler.SynSent:
 		k.Timer = waiting("on", &e.SYN, t)
-	case e.Data.Pending() && t >= e.Data.First.Time && o.ZeroWindow.Pending():
+	case k.State == assembler.SynReceived:
+		k.Timer = waiting("on", &e.SYNACK, t)
+	case outstanding(&o.ZeroWindow) && outstanding(&e.Data):
 		k.Timer = waiting("persist", &e.WProb, t)
-	case e.Data.Pending() && t >= e.Data.First.Time:
+	case outstanding(&e.Data):
 		k.Timer = waiting("on", &e.Data, t)
-	case e.FIN.Seen() && t >= e.FIN.First.Time && (!e.FIN.Answered.Seen() || t < e.FIN.Answered.Time):
+	case outstanding(&e.FIN):
 		k.Timer = waiting("on", &e.FIN, t)
 	case k.State == assembler.FinWait2 && iv.Expires != 0:
 		k.Timer = Timer{"timewait", max(iv.Expires-t, 0), 0} // a mini TIME_WAIT socket, as ss has it
 	case e.Probe.Seen() && t >= e.Probe.First.Time:
 		k.Timer = waiting("keepalive", &e.Probe, t)
+	case e.Probe.Seen() && e.Probe.Idle > 0 && t >= e.Probe.First.Time-e.Probe.Idle:
+		k.Timer = Timer{"keepalive", e.Probe.First.Time - t, 0}
 	case e.KeepAlives > 0:
 		k.Timer = Timer{"keepalive", -1, 0}
 	}

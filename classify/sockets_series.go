@@ -30,7 +30,9 @@ type hostStates struct {
 // maxSeriesHosts is how many hosts are counted: each takes up to 20 kB.
 const maxSeriesHosts = 256
 
-func (s *states) add(c *assembler.Conn, v *Verdict, env Env) {
+// add takes a connection, whose sockets are gone at the time gone (ns) at the
+// latest.
+func (s *states) add(c *assembler.Conn, v *Verdict, env Env, gone int64) {
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return
 	}
@@ -45,7 +47,7 @@ func (s *states) add(c *assembler.Conn, v *Verdict, env Env) {
 			if h.by[iv.State] == nil {
 				h.by[iv.State] = new(sampled)
 			}
-			h.by[iv.State].add(iv.From, min(iv.To, env.End+1))
+			h.by[iv.State].add(iv.From, min(iv.To, gone, env.End+1))
 		}
 	}
 }
@@ -109,8 +111,13 @@ func (s *sampled) counts(lo int64) []int32 {
 // sockets are kept.
 func (a *Analysis) StateSeries() []Series {
 	var s states
+	taken := a.takenOver()
 	for i := range a.Len() {
-		s.add(a.Conn(i), a.Verdict(i), a.env)
+		c, gone := a.Conn(i), int64(never)
+		if at, ok := taken[c.ID]; ok {
+			gone = max(at, c.Last.Time+1)
+		}
+		s.add(c, a.Verdict(i), a.env, gone)
 	}
 	return s.series()
 }

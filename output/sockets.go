@@ -97,10 +97,7 @@ func (v *socketView) sockets(at int64, list []classify.Socket) error {
 	}
 	v.printf("%s\n", paint(v.faint, fmt.Sprintf("%-10s %6s %6s %*s  %*s  %-5s Timer", "State", "Recv-Q", "Send-Q", local, "Local Address:Port", peer, "Peer Address:Port", "Conn")))
 	for _, k := range list {
-		recv, send := "?", "?"
-		if k.QueuesKnown {
-			recv, send = fmt.Sprint(k.RecvQ), fmt.Sprint(k.SendQ)
-		}
+		recv, send := queueText(k.RecvKnown, k.RecvQ), queueText(k.SendKnown, k.SendQ)
 		state := v.state(k.State, pad(ssName(k.State), 10))
 		line := fmt.Sprintf("%s %6s %6s %*s  %*s  %-5s %s", state, recv, send, local, k.Local, peer, k.Peer, fmt.Sprintf("#%d", k.Conn), timerText(k.Timer))
 		v.printf("%s\n", strings.TrimRight(line, " "))
@@ -108,6 +105,17 @@ func (v *socketView) sockets(at int64, list []classify.Socket) error {
 	v.blank()
 	v.printf("%s\n", summed(list))
 	return v.flush()
+}
+
+// queueText is the length of a queue, ? where packets do not tell.
+func queueText(known bool, n uint32) string {
+	switch {
+	case known:
+		return fmt.Sprint(n)
+	case n > 0:
+		return fmt.Sprintf("≥%d", n)
+	}
+	return "?"
 }
 
 // summed counts the sockets by state, in the order of states.
@@ -187,16 +195,17 @@ type jsonTimer struct {
 }
 
 type jsonSocket struct {
-	Conn     uint64     `json:"connection"`
-	Side     string     `json:"side"`
-	State    string     `json:"state"`
-	Since    string     `json:"since"`
-	Local    string     `json:"local"`
-	Peer     string     `json:"peer"`
-	RecvQ    *uint32    `json:"recv_q,omitempty"`
-	SendQ    *uint32    `json:"send_q,omitempty"`
-	Timer    *jsonTimer `json:"timer,omitempty"`
-	Inferred bool       `json:"inferred"`
+	Conn       uint64     `json:"connection"`
+	Side       string     `json:"side"`
+	State      string     `json:"state"`
+	Since      string     `json:"since"`
+	Local      string     `json:"local"`
+	Peer       string     `json:"peer"`
+	RecvQ      *uint32    `json:"recv_q,omitempty"`
+	RecvQLeast *uint32    `json:"recv_q_at_least,omitempty"`
+	SendQ      *uint32    `json:"send_q,omitempty"`
+	Timer      *jsonTimer `json:"timer,omitempty"`
+	Inferred   bool       `json:"inferred"`
 }
 
 func newSocket(k *classify.Socket) jsonSocket {
@@ -204,8 +213,14 @@ func newSocket(k *classify.Socket) jsonSocket {
 		Conn: k.Conn, Side: k.Side.String(), State: k.State.String(), Since: stampText(k.Since),
 		Local: k.Local.String(), Peer: k.Peer.String(), Inferred: k.Inferred,
 	}
-	if k.QueuesKnown {
-		j.RecvQ, j.SendQ = &k.RecvQ, &k.SendQ
+	if k.SendKnown {
+		j.SendQ = &k.SendQ
+	}
+	switch {
+	case k.RecvKnown:
+		j.RecvQ = &k.RecvQ
+	case k.RecvQ > 0:
+		j.RecvQLeast = &k.RecvQ
 	}
 	if k.Timer.Kind != "" {
 		j.Timer = &jsonTimer{Kind: k.Timer.Kind, Retries: k.Timer.Retries}
