@@ -103,6 +103,10 @@ func byTime(a, b dialled) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compa
 
 // settle puts the list in order: what came since is sorted and merged.
 func (l *dialLog) settle() {
+	if slices.IsSortedFunc(l.list[max(l.sorted-1, 0):], byTime) {
+		l.sorted = len(l.list)
+		return
+	}
 	tail := slices.Clone(l.list[l.sorted:])
 	slices.SortFunc(tail, byTime)
 	i, out := l.sorted-1, len(l.list)-1

@@ -55,19 +55,29 @@ func (d *dialled) team() (t team, ok bool) {
 
 // eyeballsOf looks for races in dials, which are in order.
 func eyeballsOf(dials []dialled) eyeballs {
+	var failed, won [2]bool
+	for i := range dials {
+		f := dials[i].flags
+		v6 := b2i(f&dialV6 != 0)
+		failed[v6] = failed[v6] || f&(dialFailed|dialCounted) == dialFailed
+		won[v6] = won[v6] || f&dialWon != 0
+	}
+	if !(failed[0] && won[1] || failed[1] && won[0]) {
+		return eyeballs{}
+	}
 	lost := map[team]bool{}
 	for i := range dials {
 		if t, ok := dials[i].team(); ok && dials[i].flags&(dialFailed|dialCounted) == dialFailed {
 			lost[t] = true
 		}
 	}
-	won := map[team][]*dialled{}
+	winners := map[team][]*dialled{}
 	for i := range dials {
 		t, ok := dials[i].team()
 		rival := t
 		rival.v6 = !t.v6
 		if ok && lost[rival] && dials[i].flags&dialWon != 0 {
-			won[t] = append(won[t], &dials[i])
+			winners[t] = append(winners[t], &dials[i])
 		}
 	}
 	out := eyeballs{}
@@ -78,7 +88,7 @@ func eyeballsOf(dials []dialled) eyeballs {
 		if !ok || d.flags&(dialFailed|dialCounted) != dialFailed {
 			continue
 		}
-		if o := d.winner(won[t]); o != nil {
+		if o := d.winner(winners[t]); o != nil {
 			g := out[d.server]
 			g.add(d, o)
 			out[d.server] = g

@@ -40,10 +40,10 @@ type wave struct {
 
 // stormsOf looks for waves in dials, which are in order.
 func stormsOf(dials []dialled) storms {
-	lost := lossesOf(dials)
-	if len(lost.list) < stormClients {
+	if !manyLose(dials) {
 		return nil
 	}
+	lost := lossesOf(dials)
 	again := map[uint64][]dialled{} // reconnects by server
 	for i := range dials {
 		if d := &dials[i]; d.flags&dialCounted == 0 && lost.before(d) {
@@ -57,6 +57,22 @@ func stormsOf(dials []dialled) storms {
 		}
 	}
 	return out
+}
+
+// manyLose reports whether enough clients lost connections for a wave of them.
+func manyLose(dials []dialled) bool {
+	type pair struct{ client, server uint64 }
+	var known [stormClients]pair
+	n := 0
+	for i := range dials {
+		if p := (pair{dials[i].client, dials[i].server}); dials[i].lost != 0 && !slices.Contains(known[:n], p) {
+			known[n] = p
+			if n++; n == stormClients {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lostBy are connections that clients lost, in the order of pair and time.
