@@ -32,6 +32,12 @@ type livePlan struct {
 	role    string // of a child: what it does
 	link    string
 	rate    int
+
+	verdicts bool   // measure the whole program, on connections whose ends are known
+	binary   string // hangup
+	file     string // of a child: the capture to send
+	rounds   int    // how often, each time from other addresses
+	truth    map[string]int
 }
 
 // live is `bench -live`: how many packets a second get lost, and what it
@@ -42,6 +48,12 @@ type livePlan struct {
 //	capture   package capture alone, decoding
 //	tracker   and following connections
 //	tcpdump   tcpdump -w /dev/null, with the ring that it takes by default
+//
+// With -verdicts, it sends a generated capture instead, of connections that
+// close, are reset or refused, and takes the whole program:
+//
+//	hangup    hangup -i, NDJSON to a file, its verdicts compared with the truth
+//	tcpdump   as above
 //
 // Sent packets that the link itself drops, because the machine has no time to
 // receive them, are no loss of a capture, and shown apart.
@@ -58,6 +70,10 @@ func live(args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&p.role, "role", "", "for its own children")
 	fs.StringVar(&p.link, "link", "", "for its own children")
 	fs.IntVar(&p.rate, "rate", 0, "for its own children")
+	fs.BoolVar(&p.verdicts, "verdicts", false, "measure the whole program on known connections")
+	fs.StringVar(&p.binary, "hangup", "", "hangup binary to measure; built from this tree if empty")
+	fs.IntVar(&p.rounds, "rounds", 1, "with -verdicts, how often the capture is sent, each time from other addresses (1 to 255)")
+	fs.StringVar(&p.file, "file", "", "for its own children")
 	if fs.Parse(args) != nil {
 		return 2
 	}
@@ -85,9 +101,18 @@ type trial struct {
 	captured float64
 	dropped  float64 // as the kernel reports
 	cpu      float64 // share of one CPU while packets were sent
+	wrong    float64 // connections whose class is not the true one
+	early    float64 // MB resident after a third of the time
+	late     float64 // ... at the end
 }
 
-const livePrograms = "capture tracker tcpdump"
+// programs are what is measured.
+func (p *livePlan) programs() []string {
+	if p.verdicts {
+		return []string{"hangup", "tcpdump"}
+	}
+	return []string{"capture", "tracker", "tcpdump"}
+}
 
 func (p *livePlan) measure(w io.Writer) error {
 	runtime.LockOSThread() // and with it what is started from here
@@ -106,15 +131,30 @@ func (p *livePlan) measure(w io.Writer) error {
 	time.Sleep(time.Second) // IPv6 introduces itself
 	describe(w)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "kpps wanted\tprogram\tkpps sent\tnot arrived %\tlost %\tdropped by kernel %\tCPU %\t")
+	dir, err := os.MkdirTemp("", "bench-live-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if p.verdicts && p.binary == "" {
+		if p.binary, err = build(dir); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(tw, "kpps wanted\tprogram\tkpps sent\tnot arrived %\tlost %\tdropped by kernel %\tCPU %\twrong classes\tMB early, late\t")
 	for _, rate := range strings.Split(p.rates, ",") {
 		kpps, err := strconv.Atoi(strings.TrimSpace(rate))
 		if err != nil {
 			return err
 		}
+		if p.verdicts {
+			if err := p.known(dir, kpps*1000); err != nil {
+				return err
+			}
+		}
 		trials := make(map[string][]trial)
 		for range p.runs {
-			for _, name := range strings.Fields(livePrograms) {
+			for _, name := range p.programs() {
 				t, err := p.try(name, kpps*1000)
 				if err != nil {
 					return fmt.Errorf("%s at %d kpps: %w", name, kpps, err)
@@ -122,20 +162,17 @@ func (p *livePlan) measure(w io.Writer) error {
 				trials[name] = append(trials[name], t)
 			}
 		}
-		for _, name := range strings.Fields(livePrograms) {
+		for _, name := range p.programs() {
 			m := trials[name]
-			fmt.Fprintf(tw, "%d\t%s\t%.0f\t%.2f\t%.3f\t%.3f\t%.1f\t\n", kpps, name,
+			fmt.Fprintf(tw, "%d\t%s\t%.0f\t%.2f\t%.3f\t%.3f\t%.1f\t%s\t%s\t\n", kpps, name,
 				middle(m, func(t trial) float64 { return t.rate / 1000 }),
 				middle(m, func(t trial) float64 { return 100 * (1 - t.arrived/t.sent) }),
 				middle(m, func(t trial) float64 { return 100 * (1 - t.captured/t.arrived) }),
 				middle(m, func(t trial) float64 { return 100 * t.dropped / t.arrived }),
-				middle(m, func(t trial) float64 { return 100 * t.cpu }))
-		}
-		if err := tw.Flush(); err != nil {
-			return err
+				middle(m, func(t trial) float64 { return 100 * t.cpu }), p.wrong(name, m), memory(m))
 		}
 	}
-	return nil
+	return tw.Flush()
 }
 
 func middle(trials []trial, of func(trial) float64) float64 {
@@ -157,7 +194,9 @@ func (p *livePlan) try(name string, rate int) (t trial, err error) {
 	if err != nil {
 		return t, err
 	}
+	watch := watchMemory(r.cmd.Process.Pid)
 	out, err := p.child("sender", "va", rate).Output()
+	t.early, t.late = watch()
 	if err != nil {
 		return t, fmt.Errorf("sender: %w", err)
 	}
@@ -174,6 +213,9 @@ func (p *livePlan) try(name string, rate int) (t trial, err error) {
 	if t.captured, t.dropped, err = r.stop(); err != nil {
 		return t, err
 	}
+	if name == "hangup" {
+		t.wrong = r.wrong(p.truth)
+	}
 	t.cpu = (r.cmd.ProcessState.UserTime() + r.cmd.ProcessState.SystemTime()).Seconds() / elapsed
 	return t, nil
 }
@@ -186,7 +228,7 @@ func (p *livePlan) child(role, link string, rate int) *exec.Cmd {
 	}
 	return exec.Command(self, "-live", "-role", role, "-link", link, "-rate", strconv.Itoa(rate),
 		"-seconds", fmt.Sprint(p.seconds), "-size", strconv.Itoa(p.size), "-flows", strconv.Itoa(p.flows),
-		"-snaplen", fmt.Sprint(p.snaplen))
+		"-snaplen", fmt.Sprint(p.snaplen), "-file", p.file, "-rounds", strconv.Itoa(p.rounds))
 }
 
 // reader is a program that captures.
@@ -194,6 +236,8 @@ type reader struct {
 	cmd   *exec.Cmd
 	lines *bufio.Scanner // what it says
 	said  []string
+	out   *os.File // hangup's, else nil
+	last  lastLine
 }
 
 // start starts a program and waits until it captures.
@@ -201,6 +245,15 @@ func (p *livePlan) start(name string) (*reader, error) {
 	r := &reader{cmd: p.child(name, "vb", 0)}
 	if name == "tcpdump" {
 		r.cmd = exec.Command("tcpdump", "-n", "-i", "vb", "-s", fmt.Sprint(p.snaplen), "-w", "/dev/null")
+	}
+	if name == "hangup" {
+		r.cmd = exec.Command(p.binary, "-i", "vb", "-s", fmt.Sprint(p.snaplen), "--format", "ndjson")
+		var err error
+		if r.out, err = os.CreateTemp("", "bench-live-"); err != nil {
+			return nil, err
+		}
+		_ = os.Remove(r.out.Name()) // it lasts as long as it is open
+		r.cmd.Stdout = r.out
 	}
 	pipe, err := r.cmd.StderrPipe()
 	if err != nil {
@@ -211,7 +264,7 @@ func (p *livePlan) start(name string) (*reader, error) {
 		return nil, err
 	}
 	for r.lines.Scan() {
-		if strings.Contains(r.lines.Text(), "listening on") {
+		if strings.Contains(r.lines.Text(), "listening on") || strings.Contains(r.lines.Text(), "watching") {
 			return r, nil
 		}
 		r.said = append(r.said, r.lines.Text())
@@ -239,6 +292,9 @@ func (r *reader) stop() (captured, dropped float64, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
+	}
+	if r.out != nil {
+		return r.told()
 	}
 	if err := r.cmd.Wait(); err != nil || found != 2 {
 		return 0, 0, fmt.Errorf("ended without its counters: %v", err)

@@ -41,16 +41,22 @@ func (p *livePlan) send(w io.Writer) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); err != nil {
 		return err
 	}
-	messages := p.messages()
+	messages, err := p.messages()
+	if err != nil {
+		return err
+	}
 	start := time.Now()
-	sent := 0
+	sent, all := 0, len(messages)*p.rounds
 	for {
 		elapsed := time.Since(start)
-		if elapsed.Seconds() >= p.seconds {
+		if p.file == "" && elapsed.Seconds() >= p.seconds || p.file != "" && sent == all {
 			fmt.Fprintln(w, sent, elapsed.Seconds())
 			return nil
 		}
 		due := int(elapsed.Seconds()*float64(p.rate)) - sent
+		if p.file != "" {
+			due = min(due, all-sent)
+		}
 		if due <= 0 {
 			time.Sleep(100 * time.Microsecond)
 			continue
@@ -62,24 +68,37 @@ func (p *livePlan) send(w io.Writer) error {
 			return fmt.Errorf("sendmmsg: %w", errno)
 		}
 		if errno == 0 {
-			p.advance(batch[:n])
+			if p.file == "" {
+				p.advance(batch[:n])
+			}
 			sent += int(n)
+			if p.file != "" && sent%len(messages) == 0 {
+				relocate(messages, byte(sent/len(messages)))
+			}
 		}
 	}
 }
 
-// messages are the frames of all flows in turn, a multiple of sendAtOnce.
-func (p *livePlan) messages() []mmsghdr {
+// messages are what to send: the frames of the file, or those of all flows in
+// turn, a multiple of sendAtOnce.
+func (p *livePlan) messages() ([]mmsghdr, error) {
+	if p.file != "" {
+		return fileMessages(p.file)
+	}
 	n := (max(p.flows, 1) + sendAtOnce - 1) / sendAtOnce * sendAtOnce
 	messages := make([]mmsghdr, n)
 	for i := range messages {
-		frame := liveFrame(i, max(p.size, 54))
-		vector := &unix.Iovec{Base: &frame[0]}
-		vector.SetLen(len(frame))
-		messages[i].header.Iov = vector
-		messages[i].header.SetIovlen(1)
+		messages[i] = message(liveFrame(i, max(p.size, 54)))
 	}
-	return messages
+	return messages, nil
+}
+
+func message(frame []byte) (m mmsghdr) {
+	vector := &unix.Iovec{Base: &frame[0]}
+	vector.SetLen(len(frame))
+	m.header.Iov = vector
+	m.header.SetIovlen(1)
+	return m
 }
 
 // advance lets each flow go on behind what was sent of it.
