@@ -27,6 +27,7 @@ type heats struct {
 type round struct {
 	heat
 	n    uint8
+	last uint64 // ID of the last one, once there are maxWinners: beside the rest of what most need
 	list [maxWinners]winner
 }
 
@@ -95,6 +96,9 @@ func (r *heats) add(c *assembler.Conn) {
 	if p.heat != h {
 		*p = round{heat: h}
 	}
+	if p.n == maxWinners && c.ID > p.last {
+		return
+	}
 	w := winner{c.ID, k.first, c.Established.Time}
 	i := int(p.n)
 	for i > 0 && p.list[i-1].id >= w.id {
@@ -104,6 +108,7 @@ func (r *heats) add(c *assembler.Conn) {
 		copy(p.list[i+1:], p.list[i:])
 		p.list[i] = w
 		p.n = min(p.n+1, maxWinners)
+		p.last = p.list[maxWinners-1].id
 	}
 }
 
