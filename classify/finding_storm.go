@@ -44,10 +44,10 @@ func stormsOf(dials []dialled) storms {
 		return nil
 	}
 	lost := lossesOf(dials)
-	again := map[uint64][]dialled{} // reconnects by server
+	again := map[uint64][]*dialled{} // reconnects by server
 	for i := range dials {
 		if d := &dials[i]; d.flags&dialCounted == 0 && lost.before(d) {
-			again[d.server] = append(again[d.server], *d)
+			again[d.server] = append(again[d.server], d)
 		}
 	}
 	out := storms{}
@@ -115,11 +115,11 @@ func (l *lostBy) before(d *dialled) bool {
 }
 
 // waves finds the windows in which most clients came back.
-func waves(list []dialled) (s storm) {
+func waves(list []*dialled) (s storm) {
 	hosts := map[uint64]int{}
 	start, lastAt := 0, int64(0)
 	for i := range list {
-		d := &list[i]
+		d := list[i]
 		for d.at-list[start].at >= stormWindow {
 			k := list[start].client
 			if hosts[k]--; hosts[k] == 0 {
@@ -138,7 +138,9 @@ func waves(list []dialled) (s storm) {
 		lastAt = d.at
 		if n > s.peak.clients {
 			s.peak = wave{clients: n, dials: i + 1 - start, first: list[start].at, last: d.at}
-			copy(s.peak.shown[:], list[start:i+1])
+			for k, o := range list[start:min(i+1, start+len(s.peak.shown))] {
+				s.peak.shown[k] = *o
+			}
 		}
 	}
 	return s
