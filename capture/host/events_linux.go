@@ -91,6 +91,7 @@ func sweepInstances(root string) {
 // begin makes the instance and turns the events on.
 func (e *Events) begin() error {
 	if err := os.Mkdir(e.dir, 0o700); err != nil {
+		e.dir = "" // not ours to remove
 		return fmt.Errorf("kernel events: making a trace instance: %w (needs root and Linux 4.x with CONFIG_TRACING)", err)
 	}
 	kb := max(64, bufferTotal/runtime.NumCPU())
@@ -256,13 +257,16 @@ func (e *Events) Close() error {
 func (e *Events) remove() error {
 	var err error
 	for k := range kinds {
+		if e.dir == "" {
+			break
+		}
 		_ = e.set(filepath.Join("events", tracepoints[k].system, tracepoints[k].name, "enable"), "0") // gone with the instance anyway
 	}
 	if e.pipe >= 0 {
 		err = unix.Close(e.pipe)
 		e.pipe = -1
 	}
-	if rm := unix.Rmdir(e.dir); rm != nil && !errors.Is(rm, unix.ENOENT) {
+	if rm := unix.Rmdir(e.dir); e.dir != "" && rm != nil && !errors.Is(rm, unix.ENOENT) {
 		err = errors.Join(err, fmt.Errorf("kernel events: removing %s: %w", e.dir, rm))
 	}
 	if e.mounted != "" {
