@@ -24,14 +24,12 @@ func (t *Tracker) expandFlow(f *flow, c *Conn) {
 		c.RTTClient = f.established.Time - f.answered.Time
 	}
 	e, o := &c.Ends[Client], &c.Ends[Server]
-	e.Addr, o.Addr = t.addrs(f.client, f.server, f.bits&flowWide != 0)
+	t.addrs(f.client, f.server, f.bits&flowWide != 0, &e.Addr, &o.Addr)
 	e.Port, o.Port = f.cport, f.sport
 	c.setKey()
-	e.First, e.SYN = f.first, Tries{First: f.first, Last: f.first, Idle: -1, Seq: f.tail[Client].isn, Count: 1, Answered: f.answered}
-	o.First, o.SYNACK = f.answered, Tries{
-		First: f.answered, Last: f.answered, Idle: f.answered.Time - f.first.Time,
-		Seq: f.tail[Server].isn, Count: 1, Answered: f.established,
-	}
+	e.First, o.First = f.first, f.answered
+	e.SYN.once(f.first, -1, f.tail[Client].isn, 0, f.answered)
+	o.SYNACK.once(f.answered, f.answered.Time-f.first.Time, f.tail[Server].isn, 0, f.established)
 	for s := Client; s <= Server; s++ {
 		t.expandEnd(f, s, &c.Ends[s])
 	}
@@ -90,29 +88,37 @@ func (t *Tracker) expandEnd(f *flow, s Side, e *End) {
 
 func (f *flow) expandData(s Side, e *End) {
 	x := &f.sent[s]
-	if e.Data = (Tries{}); !f.has(s, endData) {
+	if !f.has(s, endData) {
+		e.Data = Tries{}
 		return
 	}
-	e.Data = Tries{First: x.unacked, Last: x.unacked, Idle: x.idle, Seq: x.seq, Len: x.len, Count: 1}
+	var answered Stamp
 	switch {
 	case f.has(s, endPending):
 	case f.has(s, endSettled):
-		e.Data.Answered = f.tail[s].answered
+		answered = f.tail[s].answered
 	default:
-		e.Data.Answered = f.sent[s.Peer()].lastNewAck
+		answered = f.sent[s.Peer()].lastNewAck
 	}
+	e.Data.once(x.unacked, x.idle, x.seq, x.len, answered)
+}
+
+// once makes t one try, where it was never more than that.
+func (t *Tries) once(at Stamp, idle int64, seq, n uint32, answered Stamp) {
+	t.First, t.Last, t.Idle, t.Seq, t.Len, t.Count, t.Answered = at, at, idle, seq, n, 1, answered
 }
 
 func (f *flow) expandFIN(s Side, e *End) {
 	tail, peer := &f.tail[s], s.Peer()
-	e.FIN, e.FINWithData, e.FINSawPeer, e.finAck, e.finAcked = Tries{}, false, false, 0, false
 	if !f.has(s, endFIN) {
+		e.FIN, e.FINWithData, e.FINSawPeer, e.finAck, e.finAcked = Tries{}, false, false, 0, false
 		return
 	}
-	e.FIN = Tries{First: tail.fin, Last: tail.fin, Idle: tail.finIdle, Seq: f.sndNxt[s] - 1, Len: uint32(tail.finLen), Count: 1}
+	var answered Stamp
 	if f.has(s, endFINAcked) {
-		e.FIN.Answered = f.sent[peer].lastNewAck
+		answered = f.sent[peer].lastNewAck
 	}
+	e.FIN.once(tail.fin, tail.finIdle, f.sndNxt[s]-1, uint32(tail.finLen), answered)
 	e.FINWithData, e.finAck, e.finAcked = tail.finLen > 0, tail.finAck, true
 	e.FINSawPeer = f.has(peer, endFIN) && tail.finAck == f.sndNxt[peer]
 }

@@ -58,12 +58,10 @@ func (t *Tracker) openLone(at found, p *capture.Packet, tag uint32) bool {
 	id := t.newID()
 	i := t.lones.take()
 	l := t.lones.at(i)
-	*l = lone{
-		ref: p.Ref, time: p.Time, link: p.Link&(1<<48-1) | id<<48, idHigh: uint32(id >> 16),
-		seq: p.Seq, tsval: p.TSVal, sig: signature(p),
-		cport: p.SrcPort, sport: p.DstPort, options: p.Options, mss: p.MSS, ipid: p.IPID,
-		place: where, wscale: min(p.WScale, 14), ttl: p.TTL,
-	}
+	l.ref, l.time, l.link, l.idHigh = p.Ref, p.Time, p.Link&(1<<48-1)|id<<48, uint32(id>>16)
+	l.seq, l.tsval, l.sig = p.Seq, p.TSVal, signature(p)
+	l.cport, l.sport, l.options, l.mss, l.ipid = p.SrcPort, p.DstPort, p.Options, p.MSS, p.IPID
+	l.place, l.wscale, l.ttl = where, min(p.WScale, 14), p.TTL
 	if isMapped(&p.Src) && isMapped(&p.Dst) {
 		l.client, l.server = binary.LittleEndian.Uint32(p.Src[12:]), binary.LittleEndian.Uint32(p.Dst[12:])
 	} else {
@@ -94,24 +92,28 @@ func isMapped(a *[16]byte) bool {
 
 func (l *lone) id() uint64 { return l.link>>48 | uint64(l.idHigh)<<16 }
 
-// addrs are the addresses that a lone or a flow keeps.
-func (t *Tracker) addrs(client, server uint32, isWide bool) (c, s [16]byte) {
+// addrs sets c and s to the addresses that a lone or a flow keeps.
+func (t *Tracker) addrs(client, server uint32, isWide bool, c, s *[16]byte) {
 	if isWide {
 		w := t.wide.at(client)
-		return w.client, w.server
+		*c, *s = w.client, w.server
+		return
 	}
-	return mapped(client), mapped(server)
+	setMapped(c, client)
+	setMapped(s, server)
 }
 
-func mapped(v4 uint32) (a [16]byte) {
-	a[10], a[11] = 0xff, 0xff
-	binary.LittleEndian.PutUint32(a[12:], v4)
-	return a
+// setMapped sets a to an IPv4 address, in two stores: what is written in
+// small pieces and then read whole has to be waited for.
+func setMapped(a *[16]byte, v4 uint32) {
+	binary.LittleEndian.PutUint64(a[:8], 0)
+	binary.LittleEndian.PutUint64(a[8:], uint64(v4)<<32|0xffff0000)
 }
 
 // loneSide tells who of l sent p; ok is false if p is not of l's tuple.
 func (t *Tracker) loneSide(l *lone, p *capture.Packet) (from Side, ok bool) {
-	c, s := t.addrs(l.client, l.server, l.wscale&loneWide != 0)
+	var c, s [16]byte
+	t.addrs(l.client, l.server, l.wscale&loneWide != 0, &c, &s)
 	return sideBetween(p, &c, l.cport, &s, l.sport)
 }
 
@@ -164,12 +166,14 @@ type Lone struct {
 // lone describes lone i, until the next call.
 func (t *Tracker) lone(i uint32) *Lone {
 	l, x := t.lones.at(i), &t.spare
-	*x = Lone{
-		ID: l.id(), SYN: Stamp{l.ref, l.time}, ClientPort: l.cport, ServerPort: l.sport,
-		Seq: l.seq, TSVal: l.tsval, Options: l.options, MSS: l.mss, WScale: l.wscale &^ loneFlags,
-		TTL: l.ttl, IPID: l.ipid, Link: l.link & (1<<48 - 1), place: t.places.list[l.place], sig: l.sig,
-	}
-	x.Client, x.Server = t.addrs(l.client, l.server, l.wscale&loneWide != 0)
+	// One by one: a composite literal would be built elsewhere and copied.
+	x.ID, x.SYN.Ref, x.SYN.Time = l.id(), l.ref, l.time
+	x.ClientPort, x.ServerPort = l.cport, l.sport
+	x.Seq, x.TSVal, x.Options, x.MSS, x.IPID = l.seq, l.tsval, l.options, l.mss, l.ipid
+	x.WScale, x.TTL, x.Link = l.wscale&^loneFlags, l.ttl, l.link&(1<<48-1)
+	x.place, x.sig = t.places.list[l.place], l.sig
+	x.Predecessor, x.Gap, x.Partial, x.Expired, x.Until = 0, 0, 0, Watched, 0
+	t.addrs(l.client, l.server, l.wscale&loneWide != 0, &x.Client, &x.Server)
 	if l.wscale&loneHeir != 0 {
 		h := t.heirs[x.ID]
 		x.Predecessor, x.Gap = h.id, h.gap
@@ -214,7 +218,7 @@ func (l *Lone) Expand(c *Conn) {
 	e.Addr, e.Port, o.Addr, o.Port = l.Client, l.ClientPort, l.Server, l.ServerPort
 	c.setKey()
 	e.State = SynSent
-	e.SYN = Tries{First: l.SYN, Last: l.SYN, Idle: -1, Seq: l.Seq, Count: 1}
+	e.SYN.First, e.SYN.Last, e.SYN.Idle, e.SYN.Seq, e.SYN.Count = l.SYN, l.SYN, -1, l.Seq, 1
 	e.ISN, e.HasISN = l.Seq, true
 	e.Opts, e.MSS, e.WScale = l.Options, l.MSS, l.WScale
 	e.Started, e.SndNxt, e.SndUna = true, l.Seq+1, l.Seq
@@ -239,12 +243,11 @@ func (l *Lone) Expand(c *Conn) {
 
 // tomb is tombOf the Conn that stands for l.
 func (l *Lone) tomb() tomb {
-	key, fromA := keyOf(&l.Client, l.ClientPort, &l.Server, l.ServerPort)
+	b := tomb{encap: l.place.encap(), expired: l.Expired != Watched, last: l.SYN.Time, id: l.ID}
 	client := Client
-	if !fromA {
+	if !b.key.set(&l.Client, l.ClientPort, &l.Server, l.ServerPort) {
 		client = Server
 	}
-	b := tomb{key: key, encap: l.place.encap(), expired: l.Expired != Watched, last: l.SYN.Time, id: l.ID}
 	b.isn[client], b.sndNxt[client], b.started[client] = l.Seq, l.Seq+1, true
 	return b
 }

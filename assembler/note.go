@@ -109,7 +109,8 @@ func (t *Tracker) baseSide(r ref, p *capture.Packet) (from Side, ok bool) {
 		return t.loneSide(t.lones.at(r.index()), p)
 	}
 	f := t.flows.at(r.index())
-	c, s := t.addrs(f.client, f.server, f.bits&flowWide != 0)
+	var c, s [16]byte
+	t.addrs(f.client, f.server, f.bits&flowWide != 0, &c, &s)
 	return sideBetween(p, &c, f.cport, &s, f.sport)
 }
 

@@ -17,16 +17,18 @@ type tuple struct {
 
 // tupleOf returns the canonical key of p and whether p was sent by its a end.
 func tupleOf(p *capture.Packet) (t tuple, fromA bool) {
-	return keyOf(&p.Src, p.SrcPort, &p.Dst, p.DstPort)
+	fromA = t.set(&p.Src, p.SrcPort, &p.Dst, p.DstPort)
+	return t, fromA
 }
 
-// keyOf returns the canonical key of two endpoints and whether the first is
-// its a end.
-func keyOf(x *[16]byte, xp uint16, y *[16]byte, yp uint16) (t tuple, firstIsA bool) {
-	if ordered(x, xp, y, yp) {
-		return tuple{*x, *y, xp, yp}, true
+// set makes t the canonical key of two endpoints, and tells whether the first
+// is its a end.
+func (t *tuple) set(x *[16]byte, xp uint16, y *[16]byte, yp uint16) (firstIsA bool) {
+	if firstIsA = ordered(x, xp, y, yp); !firstIsA {
+		x, xp, y, yp = y, yp, x, xp
 	}
-	return tuple{*y, *x, yp, xp}, false
+	t.a, t.b, t.ap, t.bp = *x, *y, xp, yp
+	return firstIsA
 }
 
 func ordered(x *[16]byte, xp uint16, y *[16]byte, yp uint16) bool {

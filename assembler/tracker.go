@@ -366,7 +366,7 @@ func (c *Conn) side(a bool) Side {
 // setKey derives the tuple from the ends.
 func (c *Conn) setKey() {
 	e, o := &c.Ends[Client], &c.Ends[Server]
-	c.key, c.clientIsA = keyOf(&e.Addr, e.Port, &o.Addr, o.Port)
+	c.clientIsA = c.key.set(&e.Addr, e.Port, &o.Addr, o.Port)
 }
 
 // over reports whether nothing but stragglers can follow: both ends are
