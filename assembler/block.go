@@ -15,13 +15,13 @@ type block struct {
 	sink  uint32 // what the passes have read, lest the reads be optimised away
 }
 
-// add takes packet i of the batch into the block.
-func (t *Tracker) add(i, tag uint32) {
-	b := &t.block
-	b.index[b.n%blockSize], b.tags[b.n%blockSize] = i, tag
-	if b.n++; b.n == blockSize {
-		t.flush()
-	}
+// add takes packet i of the batch into the block, and tells whether that is
+// full now.
+func (b *block) add(i, tag uint32) (full bool) {
+	n := b.n % blockSize
+	b.index[n], b.tags[n] = i, tag
+	b.n = n + 1
+	return n == blockSize-1
 }
 
 // flush carries the block out, in passes: each reads what the next one needs,
@@ -46,7 +46,7 @@ func (t *Tracker) flush() {
 		p := &packets[at]
 		t.number = t.before + uint64(at) + 1
 		if p.Kind == capture.TCP {
-			t.tcp(p, b.tags[i], refs[i])
+			t.tcp(p, b.tags[i], refs[i], flows[i])
 		} else {
 			t.icmp(p, b.tags[i])
 		}

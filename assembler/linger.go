@@ -35,9 +35,13 @@ func newClock() clock {
 // tick takes a packet.
 func (k *clock) tick(p *capture.Packet) {
 	k.now = max(k.now, p.Time)
-	if p.Flags&(capture.FIN|capture.RST) == 0 || p.Kind != capture.TCP {
-		return
+	if p.Flags&(capture.FIN|capture.RST) != 0 && p.Kind == capture.TCP {
+		k.ending(p)
 	}
+}
+
+// ending takes a FIN or RST.
+func (k *clock) ending(p *capture.Packet) {
 	if p.Flags.Has(capture.FIN) {
 		k.fins.add(k.now)
 	}

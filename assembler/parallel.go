@@ -210,7 +210,9 @@ func (s *Parallel) follow(t *Tracker, k int, jobs <-chan *job) {
 		}
 		t.batch, t.before = &j.batch, j.before
 		for _, i := range j.mine[k] {
-			t.add(i, j.tags[i])
+			if t.block.add(i, j.tags[i]) {
+				t.flush()
+			}
 		}
 		t.dues, t.clock.now = j.dues, j.dues.now
 		t.endBatch()

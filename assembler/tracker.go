@@ -117,8 +117,8 @@ func (t *Tracker) Batch(b *capture.Batch) {
 	for i := range b.Packets {
 		p := &b.Packets[i]
 		t.clock.tick(p)
-		if aboutTCP(p) {
-			t.add(uint32(i), tagOf(p, t.seed))
+		if aboutTCP(p) && t.block.add(uint32(i), tagOf(p, t.seed)) {
+			t.flush()
 		}
 	}
 	t.dues = t.clock.dues()
@@ -187,12 +187,14 @@ func (t *Tracker) newID() uint64 {
 	return t.lastID
 }
 
-// tcp takes one TCP segment. Guess is where its tuple was expected.
-func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref) {
-	if guess.kind() == aFlow {
-		f := t.flows.at(guess.index())
+// tcp takes one TCP segment. Guess is where its tuple was expected, f the
+// flow there, if it is one.
+func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref, f *flow) {
+	if f != nil {
 		if from, ok := t.side(f, p); ok && t.accept(f, from, p) {
-			t.accepted(guess, f, from, p)
+			if f.over() || t.cfg.Trace != nil {
+				t.accepted(guess, f, from, p)
+			}
 			return
 		}
 	}
