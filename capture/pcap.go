@@ -162,16 +162,11 @@ func (f *pcap) scan(data []byte, recs []record) (n, used int, err error) {
 			break
 		}
 		f.count++
-		recs[n] = record{
-			time:    int64(f.u32(h))*int64(time.Second) + int64(f.u32(h[4:]))*f.unit,
-			number:  f.count,
-			off:     uint32(used + size),
-			capLen:  capLen,
-			wireLen: max(wireLen, capLen),
-			iface:   f.iface,
-			link:    f.link,
-			traits:  f.traits(h),
-		}
+		r := &recs[n]
+		r.time = int64(f.u32(h))*int64(time.Second) + int64(f.u32(h[4:]))*f.unit
+		r.number, r.off = f.count, uint32(used+size)
+		r.capLen, r.wireLen = capLen, max(wireLen, capLen)
+		r.iface, r.link, r.traits, r.problem = f.iface, f.link, f.traits(h), NoProblem
 		used += size + int(capLen)
 		n++
 	}
