@@ -67,6 +67,7 @@ type Analysis struct {
 	summary  Summary
 	look     view           // reused for every connection, as is
 	verdict  Verdict        // what is judged of it
+	glimpse  view           // likewise, for Preview
 	spare    assembler.Conn // what was packed is unpacked into it
 	lone     assembler.Conn // a lone SYN is expanded into it
 	loneVerdicts
@@ -114,7 +115,10 @@ func (a *Analysis) Add(c *assembler.Conn) {
 }
 
 // Preview is what would be said of c if it ended now. It changes nothing.
-func (a *Analysis) Preview(c *assembler.Conn) Verdict { return Judge(c, a.Env()) }
+func (a *Analysis) Preview(c *assembler.Conn) Verdict {
+	a.glimpse.look(c, a.Env())
+	return a.glimpse.judge()
+}
 
 func (a *Analysis) judge(c *assembler.Conn) {
 	a.look.look(c, a.Env())

@@ -3,6 +3,8 @@ package classify_test
 import (
 	"testing"
 
+	"hangup/assembler"
+
 	"hangup/classify"
 	"hangup/internal/generate"
 )
@@ -37,6 +39,33 @@ func BenchmarkAnalysis(b *testing.B) {
 					e.add(a)
 				}
 			})
+		}
+	}
+}
+
+// BenchmarkInterim looks at a hundred thousand connections that go on, beside
+// as many that have ended.
+func BenchmarkInterim(b *testing.B) {
+	pcap, _ := small(b, generate.Mixes[2], 0.01)
+	r := follows(b, "churn", pcap)
+	a := &classify.Analysis{Whole: -1, Live: true}
+	const n = 100_000
+	id := uint64(0)
+	each := func(visit func(*assembler.Conn)) {
+		for i := range n {
+			if c := r.before[i%len(r.before)].conn; c != nil {
+				id++
+				c.ID, c.Ends[0].Port = id, uint16(id)
+				c.Ends[0].ISN, c.Ends[1].ISN = uint32(id)*0x9e3779b1, uint32(id)*0x85ebca77
+				visit(c)
+			}
+		}
+	}
+	each(a.Add)
+	a.Open = each
+	for b.Loop() {
+		if s := a.Interim(r.env.End).Summary(); s.Connections < n {
+			b.Fatalf("%d connections", s.Connections)
 		}
 	}
 }
