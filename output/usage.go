@@ -35,6 +35,8 @@ Live
 
 Black box
   -w, --write FILE           write all packets to FILE
+  --write-bytes SIZE         begin another file when one has this size,
+  --write-files N            of N that are written in turn
   --save-abnormal DIR        write the last packets of each connection that
                              ended badly to a file of its own in DIR
   --save-files N             keep at most N of them (1000)

@@ -38,7 +38,7 @@ func (b *box) open(c *command, from func() places, live bool) (err error) {
 		return i
 	}
 	if c.write != "" {
-		b.all, err = blackbox.NewCapture(blackbox.CaptureConfig{Name: c.write, Stdout: c.stdout, Inputs: b.reads, Section: section, Describe: describe})
+		b.all, err = blackbox.NewCapture(blackbox.CaptureConfig{Name: c.write, MaxBytes: int64(c.writeBytes), Files: c.writeFiles, Stdout: c.stdout, Inputs: b.reads, Section: section, Describe: describe})
 		if err != nil {
 			return fmt.Errorf("-w: %w", err)
 		}

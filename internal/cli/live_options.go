@@ -19,6 +19,8 @@ type live struct {
 	buffer        int // KiB, as tcpdump has it
 	duration      time.Duration
 	write         string
+	writeBytes    size // of each file, 0 if there is one only
+	writeFiles    int
 	save          string
 	saveFiles     int
 	saveBytes     size
@@ -37,6 +39,8 @@ func (l *live) flags(f *pflag.FlagSet) {
 	f.IntVarP(&l.buffer, "buffer-size", "B", 32<<10, "")
 	f.DurationVar(&l.duration, "duration", 0, "")
 	f.StringVarP(&l.write, "write", "w", "", "")
+	f.Var(&l.writeBytes, "write-bytes", "")
+	f.IntVar(&l.writeFiles, "write-files", 0, "")
 	f.StringVar(&l.save, "save-abnormal", "", "")
 	f.IntVar(&l.saveFiles, "save-files", 1000, "")
 	l.saveBytes = 1 << 30
@@ -48,6 +52,14 @@ func (l *live) flags(f *pflag.FlagSet) {
 
 // check finds what does not go together.
 func (l *live) check(o *options) error {
+	switch {
+	case l.saveFiles < 1:
+		return fmt.Errorf("--save-files %d: keeps nothing; type 1 or more", l.saveFiles)
+	case l.writeFiles < 0 || l.writeFiles > 0 && l.writeBytes == 0:
+		return errors.New("--write-files is the number of files that --write-bytes cuts; type both")
+	case (l.writeBytes > 0 || l.writeFiles > 0) && l.write == "":
+		return errors.New("--write-bytes and --write-files go with -w FILE")
+	}
 	if !l.watching() {
 		for name, set := range map[string]bool{
 			"--duration": l.duration != 0, "--metrics": l.metrics != "", "--kernel-events": l.kernel,
@@ -69,8 +81,6 @@ func (l *live) check(o *options) error {
 		return fmt.Errorf("-B %d: the ring needs 128 to %d KiB", l.buffer, 4<<20)
 	case l.duration < 0:
 		return fmt.Errorf("--duration %s: goes backwards; type 30s or 2h", l.duration)
-	case l.saveFiles < 1:
-		return fmt.Errorf("--save-files %d: keeps nothing; type 1 or more", l.saveFiles)
 	}
 	return nil
 }
