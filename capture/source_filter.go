@@ -48,12 +48,21 @@ func (s *sieve) choose(link uint16) (err error) {
 	if !known {
 		program, err = s.expr.Compile(link, MaxSnaplen)
 		if err != nil {
-			program, err = nil, fmt.Errorf("packets of link type %s are left out: %w", LinkName(link), err)
+			program, err = nil, fmt.Errorf("packets of link type %s are left out: %w", LinkName(link), oneLine(err))
 		}
 		s.programs[link] = program
 	}
 	s.link, s.program = uint32(link), program
 	return err
+}
+
+// oneLine says what is wrong with an expression without showing it.
+func oneLine(err error) error {
+	var e *filter.SyntaxError
+	if !errors.As(err, &e) || e.Instead == "" {
+		return err
+	}
+	return fmt.Errorf("%s; %s", e.What, e.Instead)
 }
 
 // passes asks the filter, if there is one, and counts what it leaves out.
