@@ -104,14 +104,16 @@ func (e *Events) own(ev *event) {
 
 // Word is what the kernel said of the end local of the connection with
 // remote, in the time from..to (ns since the epoch, both included). What it
-// said up to this call is included.
+// said up to this call is included, unless more has piled up than can be read
+// in some hundredths of a second, which is how long a call may take: it is
+// nothing for the path of packets.
 func (e *Events) Word(local, remote netip.AddrPort, from, to int64) Word {
 	if e == nil {
 		return Word{}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.drain()
+	e.drain(turn)
 	return e.words.between(endpoint{plain(local), plain(remote)}, from, to)
 }
 
@@ -123,7 +125,7 @@ func (e *Events) All(from, to int64, f func(local, remote netip.AddrPort, w Word
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.drain()
+	e.drain(turn)
 	for el := e.words.recent.Back(); el != nil; el = el.Prev() {
 		end := el.Value.(*spoken).endpoint
 		if w := e.words.between(end, from, to); !w.Empty() && !f(end.local, end.remote, w) {

@@ -190,26 +190,33 @@ func (e *Events) follow() {
 		case <-e.stop:
 			return
 		case <-tick.C:
-			e.mu.Lock()
-			e.drain()
-			e.mu.Unlock()
+			for more := true; more; {
+				e.mu.Lock()
+				more = e.drain(turn)
+				e.mu.Unlock()
+			}
 		}
 	}
 }
 
-// drain reads what the kernel has for us now. The caller holds mu.
-func (e *Events) drain() {
+// turn is how long the words are kept from others while events are read.
+const turn = 20 * time.Millisecond
+
+// drain reads what the kernel has for us now, for so long at most, and reports
+// whether there may be more. The caller holds mu.
+func (e *Events) drain(most time.Duration) (more bool) {
 	if e.closed {
-		return
+		return false
 	}
 	start := time.Now()
-	for time.Since(start) < time.Second { // however fast new ones come
+	defer func() { e.stats.Read += time.Since(start) }()
+	for time.Since(start) < most {
 		n, err := unix.Read(e.pipe, e.buf)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if n <= 0 {
-			break
+			return false // EAGAIN: empty; anything else does not get better by asking again
 		}
 		offset, now := e.offset()
 		text := e.partial + string(e.buf[:n])
@@ -220,7 +227,7 @@ func (e *Events) drain() {
 		}
 		e.take(text[:whole], offset, now)
 	}
-	e.stats.Read += time.Since(start)
+	return true
 }
 
 // offset is what turns the trace's time into the wall clock's, as it is now.
@@ -245,7 +252,7 @@ func (e *Events) Close() error {
 		e.mu.Unlock()
 		return nil
 	}
-	e.drain()
+	e.drain(time.Second)
 	e.closed = true
 	close(e.stop)
 	e.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strconv"
+	"time"
 )
 
 // Processes is the answer of a system on which nobody can be asked.
@@ -37,7 +38,9 @@ func OpenEvents(Config) (*Events, error) {
 	return nil, fmt.Errorf("kernel events need Linux's tracepoints, which %s has not: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
-func (*Events) drain() {}
+const turn = 0
+
+func (*Events) drain(time.Duration) bool { return false }
 
 // Close does nothing on this system.
 func (*Events) Close() error { return nil }
