@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -87,9 +88,14 @@ type reading struct {
 	expanded assembler.Conn
 }
 
+const gcPercent = 40
+
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
 func (r *reading) analyse() (*output.Report, error) {
+	// Nearly all that is kept holds no pointers: the collector has little to
+	// do, and may as well do it often, for a sixth less memory.
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	stop, release := interrupted(r.names)
 	defer release()
 	open := capture.OpenConfig{Stdin: r.stdin, Filter: r.parsed, Code: r.program}
