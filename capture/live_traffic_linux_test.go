@@ -287,8 +287,8 @@ func TestLiveDownAndUp(t *testing.T) {
 		p.sh("ip link set vb down")
 		if i == 1 { // once with, and once without, somebody looking meanwhile
 			for range 10 {
-				if err := l.Next(&b); err != nil || len(b.Packets) > 0 || b.Now == 0 {
-					t.Fatalf("%d packets, now %d, %v", len(b.Packets), b.Now, err)
+				if err := l.Next(&b); err != nil || b.Now == 0 {
+					t.Fatalf("now %d, %v", b.Now, err)
 				}
 			}
 		}
