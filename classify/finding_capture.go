@@ -127,7 +127,11 @@ func (t *captureTrust) trust(s *scene) (Finding, bool) {
 	gappy := float64(t.gaps.n) >= gapShare*float64(s.told) && t.gaps.n >= 2
 	blame(drops > 0, grade(float64(drops) >= 0.001*float64(packets)), nil, "the capturing system reports %d packets dropped", drops)
 	blame(gappy, grade(float64(t.gaps.n) >= gapGrave*float64(s.told)), &t.gaps, "%d of %d connections acknowledge bytes that the capture never shows", t.gaps.n, s.told)
-	blame(t.back.n > 0, Warning, &t.back, "the clock steps back by up to %s", dur(t.step*1000))
+	step := "by up to " + dur(t.step*1000)
+	if t.step >= 1<<32-1 {
+		step = "by more than an hour" // marks count no further
+	}
+	blame(t.back.n > 0, Warning, &t.back, "the clock steps back %s", step)
 	blame(broken || s.env.Truncated, Warning, nil, "the input breaks off, so that silence at its end proves nothing")
 	blame(packets > 0 && bad*50 > packets, Warning, nil, "%d of %d packets could not be decoded", bad, packets)
 	blame(float64(t.dup) > copyShare*float64(t.dup+s.toldPackets), Info, &t.copies, "%d packets were captured more than once", t.dup)

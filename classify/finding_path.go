@@ -165,6 +165,11 @@ func (s *stalls) add(x *subject) {
 		}
 		until := z.Answered.Time
 		if z.Pending() {
+			// A sender with something to send probes (RFC 9293 3.8.6.1); one
+			// that does not has nothing, and nobody waits.
+			if o := &c.Ends[1-i]; o.WinProbes == 0 && o.Outstanding() == 0 {
+				continue
+			}
 			until = c.Last.Time
 			if v.Class == Open || v.Class == HalfOpen {
 				until = env.End

@@ -110,6 +110,11 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 		f.What = "The server's host answered SYNs with RST: the host is up, and no program listens on this port (it crashed, restarts, or has not begun), or a firewall there rejects. Callers got ECONNREFUSED at once."
 		f.Advice = "Keep the listener open across restarts (systemd socket activation, passing the listener's file, SO_REUSEPORT with the new process listening before the old one stops), and drain before you stop: fail the readiness check first, then wait, then Shutdown. " +
 			"In clients treat ECONNREFUSED as a reason to try another address at once, and this one later."
+		if ok.n == 0 {
+			f.What += " No dial there succeeded while the capture ran, so perhaps nothing ever listens there."
+			f.Advice = "Compare address and port with what is meant, and with what listens on that host (ss -ltn; a listener on 127.0.0.1 is not reached from outside). If a firewall answers, its rules say so. " +
+				"In clients treat ECONNREFUSED as a reason to try another address at once, and this one later."
+		}
 		list = append(list, f)
 	}
 	return list
