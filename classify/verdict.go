@@ -4,9 +4,10 @@
 // [assembler.Conn] values.
 //
 // Judging happens twice. [Judge] looks at one connection as soon as it is
-// over. [Analysis.Finish] then refines the verdicts with what only the whole
-// capture shows: the neighbours (a listener that died, a queue that was full,
-// the other address family that won) and where the capture ends.
+// over. An [Analysis] then refines the verdicts that are open yet, with what
+// only other connections show (a listener that died, a queue that was full,
+// the other address family that won) and where the capture ends: when it is
+// finished, or, live, when enough time has passed.
 package classify
 
 import (
