@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,8 +45,15 @@ type answer struct {
 	*group
 	uid, inode uint32
 	how        How
-	none       bool // nothing is known: of an earlier connection with these addresses all was forgotten
+	none       bool          // nothing is known
+	waits      bool          // ... as its turn has not come
+	seen       time.Duration // since boot: when the connection was seen first
 }
+
+// oneSight is how long a connection that is seen again is still the same, with
+// its SYN repeated or answered: its answer stays. Addresses are hardly used
+// again so soon (TIME_WAIT).
+const oneSight = 2 * time.Second
 
 // group are the processes that hold one socket, as they are told to callers.
 type group struct{ Process }
@@ -83,7 +91,8 @@ func NewProcesses(c Config) (*Processes, error) {
 	return p, nil
 }
 
-// Seen says that the connection between a and b was seen for the first time.
+// Seen says that the connection between a and b was seen for the first time,
+// or again at most two seconds after, by its SYN-ACK or a repeated SYN.
 // Which of them is on this host is found out later: neither, one, or both.
 // It never blocks, costs about as much as a send on a channel, and may be
 // called from any goroutine, on a nil *Processes too.
@@ -145,34 +154,57 @@ func (p *Processes) Close() {
 func (p *Processes) tell(e endpoint, a answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before, known := p.answers[e]
-	if !known {
-		delete(p.answers, p.order[p.next])
-		p.order[p.next] = e
-		p.next = (p.next + 1) % len(p.order)
-	} else if !before.none {
-		if before.how == BySocket && a.how != BySocket {
+	if before, known := p.answers[e]; known {
+		if !before.none && before.how == BySocket && a.how != BySocket {
 			return
 		}
-		*p.stats.by(before.how)--
+		if !before.none {
+			*p.stats.by(before.how)--
+		}
+		a.seen = before.seen
 	}
-	p.answers[e] = a
+	p.put(e, a)
 	*p.stats.by(a.how)++
 }
 
-// anew counts the local ends of a connection, and forgets what was known of
-// them: their addresses are used again.
-func (p *Processes) anew(ends []endpoint) {
+// put makes room where it has to. The caller holds mu.
+func (p *Processes) put(e endpoint, a answer) {
+	if _, known := p.answers[e]; !known {
+		delete(p.answers, p.order[p.next])
+		p.order[p.next] = e
+		p.next = (p.next + 1) % len(p.order)
+	}
+	p.answers[e] = a
+}
+
+// anew takes the local ends of a connection that was seen, and returns those
+// to be looked up. What was known of them was of an earlier connection.
+func (p *Processes) anew(ends []endpoint) []endpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, e := range ends {
-		if _, known := p.answers[e]; known {
-			p.answers[e] = answer{none: true}
-		}
-	}
-	p.stats.Lookups += uint64(len(ends))
 	if len(ends) == 0 {
 		p.stats.Remote++
+	}
+	now := sinceBoot()
+	ends = slices.DeleteFunc(ends, func(e endpoint) bool {
+		a, known := p.answers[e]
+		return known && now-a.seen < oneSight && (a.waits || !a.none)
+	})
+	for _, e := range ends {
+		p.put(e, answer{none: true, waits: true, seen: now})
+	}
+	p.stats.Lookups += uint64(len(ends))
+	return ends
+}
+
+// miss notes that an end stays unknown.
+func (p *Processes) miss(e endpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Misses++
+	if a, known := p.answers[e]; known {
+		a.waits = false
+		p.answers[e] = a
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *seeker) first(c pair) {
 	if lb {
 		s.todo = append(s.todo, endpoint{b, a})
 	}
-	s.p.anew(s.todo[from:])
+	s.todo = s.todo[:from+len(s.p.anew(s.todo[from:]))]
 }
 
 // collect empties the queue. What has waited longest is dropped when too much
@@ -93,8 +93,10 @@ func (s *seeker) collect() {
 		s.first(<-s.p.queue) // nobody else takes from it
 	}
 	if over := len(s.todo) - 2*queueLen; over > 0 {
+		for _, e := range s.todo[:over] {
+			s.p.miss(e)
+		}
 		s.todo = slices.Delete(s.todo, 0, over)
-		s.p.count(func(st *Stats) { st.Misses += uint64(over) })
 	}
 	s.p.count(func(st *Stats) { st.Waiting = len(s.todo) })
 }
@@ -196,7 +198,7 @@ func (s *seeker) judge(e endpoint, k sock, ok, again bool) {
 		s.held(e, k)
 	case again: // it has an answer already, and nothing better came
 	case !s.listening(e, queued || ok && k.state == stateListen):
-		s.p.count(func(st *Stats) { st.Misses++ })
+		s.p.miss(e)
 	case queued && len(s.retries) < maxRetries:
 		s.retries = append(s.retries, retry{e, time.Now().Add(retryAfter)})
 	}
