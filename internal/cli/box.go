@@ -55,8 +55,22 @@ func (b *box) open(c *command, from func() places, live bool) (err error) {
 	return nil
 }
 
-// tap is what has to see every frame, nil if nothing has.
-func (b *box) tap() capture.Tap {
+// tap is what has to see every frame, of the first most if that is not 0; nil
+// if nothing has.
+func (b *box) tap(most uint64) capture.Tap {
+	record := b.record()
+	if record == nil || most == 0 {
+		return record
+	}
+	return func(f *capture.Frame, p *capture.Packet) {
+		if most > 0 { // frames come before their batch does
+			most--
+			record(f, p)
+		}
+	}
+}
+
+func (b *box) record() capture.Tap {
 	switch {
 	case b.all == nil && b.saver == nil:
 		return nil

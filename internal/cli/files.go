@@ -109,7 +109,7 @@ func (r *reading) analyse() (*output.Report, error) {
 	if err := r.box.open(r.command, func() places { return r }, false); err != nil {
 		return nil, err
 	}
-	open.Tap = r.box.tap()
+	open.Tap = r.box.tap(r.count)
 	src, err := capture.Open(r.names, open)
 	if err != nil {
 		return nil, errors.Join(err, r.box.close(nil))

@@ -143,18 +143,23 @@ func resetText(x *host.Reset) string {
 	return s
 }
 
-// What looking into other users' processes takes (linux/capability.h).
+// Capabilities that a watch may go on to need (linux/capability.h).
 const (
-	capDACReadSearch = 2
-	capSysPtrace     = 19
+	capDACOverride   = 1  // to write into another user's directory
+	capDACReadSearch = 2  // to look into other users' processes
+	capSysPtrace     = 19 //
 )
 
-// capabilities are what is needed while the watch runs.
-func (h *localHost) capabilities() []uintptr {
-	if h.processes == nil {
-		return nil
+// capabilities are what is needed while the watch runs: files are begun, and
+// processes looked for, at any time.
+func (w *watcher) capabilities() (list []uintptr) {
+	if w.write != "" || w.save != "" || w.out.name != "" {
+		list = append(list, capDACOverride)
 	}
-	return []uintptr{capDACReadSearch, capSysPtrace}
+	if w.host.processes != nil {
+		list = append(list, capDACReadSearch, capSysPtrace)
+	}
+	return list
 }
 
 func (h *localHost) count(c *metrics.Counters) {

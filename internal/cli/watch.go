@@ -86,7 +86,7 @@ func (w *watcher) open() (err error) {
 	}
 	cfg := capture.LiveConfig{
 		Interfaces: w.ifaces, Snaplen: w.snaplen, Buffer: w.buffer << 10, Promiscuous: !w.quietly,
-		Filter: w.parsed, Code: w.program, Tap: w.box.tap(),
+		Filter: w.parsed, Code: w.program, Tap: w.box.tap(w.count),
 	}
 	if w.src, err = capture.OpenLive(cfg); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (w *watcher) open() (err error) {
 		})
 	}
 	w.drops.any = slices.Contains(w.ifaces, capture.AnyInterface)
-	if err := capture.DropPrivileges(w.host.capabilities()...); err != nil && !w.quiet {
+	if err := capture.DropPrivileges(w.capabilities()...); err != nil && !w.quiet {
 		w.complain(err)
 	}
 	if !w.quiet {
