@@ -222,17 +222,16 @@ func (g *idleCut) report(server endpoint, low, high int64, dropped uint64) Findi
 	if g.livedMost > 0 && low > 0 {
 		f.prove(g.liveExample.id, &g.liveExample.points[0])
 	}
-	span := fmt.Sprintf("no later than after %s", dur(high))
+	span := fmt.Sprintf("after at most %s", dur(high))
 	if low > 0 {
-		span = fmt.Sprintf("between %s and %s", dur(low), dur(high))
+		span = fmt.Sprintf("after %s to %s", dur(low), dur(high))
 	}
 	f.Title = fmt.Sprintf("Quiet connections to %s are cut %s of silence.", server, span)
-	f.What = "These connections worked, then nothing was sent for a while, and the next packet found nobody: " + g.how() +
-		" No FIN told the programs before, so each finds out only by losing a request. " +
-		"That is how a NAT, firewall or load balancer ends connections that it has forgotten."
+	f.What = "They worked, were quiet, and the next packet found nobody: " + g.how() + " "
 	if len(names) > 0 {
-		f.What += " Timers that fit: " + strings.Join(names, "; ") + "."
+		f.What += "Timers that fit: " + strings.Join(names, "; ") + ". "
 	}
+	f.What += "That is how a NAT, firewall or load balancer ends connections that it has forgotten. No FIN told the programs before, so each finds out only by losing a request."
 	f.Advice = idleAdvice(high)
 	f.Alternatives = []string{"the server's host lost its sockets meanwhile (a restart while the connections were quiet)"}
 	return f

@@ -103,7 +103,7 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 			f.seconds("from the last refusal to the next success", o.before-o.last)
 		}
 		if o.after != 0 && o.before != 0 {
-			span = fmt.Sprintf("between %s and %s", dur(o.last-o.first), dur(o.before-o.after))
+			span = fmt.Sprintf("for %s at least and %s at most", dur(o.last-o.first), dur(o.before-o.after))
 		}
 		f.overflow(r.by.dropped)
 		f.Title = fmt.Sprintf("Nothing listened on %s %s: %s refused.", k, span, plural(o.n, "dial"))
