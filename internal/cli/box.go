@@ -16,6 +16,7 @@ import (
 type box struct {
 	all   *blackbox.Capture
 	saver *blackbox.Saver
+	last  int64    // ns: when the latest frame came, if their number is limited
 	reads []string // files that must not be written over
 }
 
@@ -65,6 +66,7 @@ func (b *box) tap(most uint64) capture.Tap {
 	return func(f *capture.Frame, p *capture.Packet) {
 		if most > 0 { // frames come before their batch does
 			most--
+			b.last = f.Time
 			record(f, p)
 		}
 	}
@@ -135,6 +137,9 @@ func (b *box) close(inputs []capture.Input) (err error) {
 		for _, in := range inputs {
 			s.Received, s.Dropped = s.Received+in.Packets+in.Drops, s.Dropped+in.Drops
 			s.End = max(s.End, in.Last)
+		}
+		if b.last != 0 {
+			s.End = b.last
 		}
 		return s
 	}
