@@ -28,7 +28,7 @@ const readEvery = 50 * time.Millisecond
 // source is a trace instance.
 type source struct {
 	dir     string // of the instance
-	mounted string // where tracefs was mounted for it; "" if it was before
+	unmount func() error
 	pipe    int    // trace_pipe, not blocking
 	partial string // the begin of a line whose rest is not read yet
 	buf     []byte
@@ -38,21 +38,21 @@ type source struct {
 	done    sync.WaitGroup
 }
 
-// OpenEvents makes a trace instance hangup-PID and starts to follow it. It
-// needs root (CAP_SYS_ADMIN, to write to tracefs), and mounts tracefs where
-// that is not done yet. Close must be called, on signals too: the instance
-// outlives the process. What a killed process of this name has left is
-// removed here.
+// OpenEvents makes a trace instance hangup-PID and starts to follow it. To
+// open needs root (CAP_SYS_ADMIN to mount tracefs where that is not done yet),
+// all else no more than the same user. Close must be called, on signals too:
+// the instance outlives the process. What a killed process of this name has
+// left is removed here.
 func OpenEvents(c Config) (*Events, error) {
 	c = c.withDefaults()
-	root, mounted, err := tracefs()
+	root, unmount, err := tracefs()
 	if err != nil {
 		return nil, err
 	}
 	sweepInstances(root)
 	e := &Events{words: newWords(c.Remember), tgid: func(tid int) int { return threadGroup(c.Proc, tid) }}
 	e.dir = filepath.Join(root, "instances", instancePrefix+strconv.Itoa(os.Getpid()))
-	e.mounted, e.pipe, e.buf, e.stop = mounted, -1, make([]byte, 64<<10), make(chan struct{})
+	e.unmount, e.pipe, e.buf, e.stop = unmount, -1, make([]byte, 64<<10), make(chan struct{})
 	if err := e.begin(); err != nil {
 		return nil, errors.Join(err, e.remove())
 	}
@@ -60,19 +60,44 @@ func OpenEvents(c Config) (*Events, error) {
 	return e, nil
 }
 
-// tracefs finds where tracefs is mounted, or mounts it.
-func tracefs() (root, mounted string, err error) {
+// tracefs finds where tracefs is mounted, or mounts it, with what takes that
+// back. Without a mount for all to see (Linux 5.2) there is nothing that a
+// killed program leaves, or one that has given up its privileges cannot undo.
+func tracefs() (root string, unmount func() error, err error) {
 	const usual, old = "/sys/kernel/tracing", "/sys/kernel/debug/tracing"
 	for _, dir := range [...]string{usual, old} {
 		var st unix.Statfs_t
 		if unix.Statfs(dir, &st) == nil && uint32(st.Type) == unix.TRACEFS_MAGIC {
-			return dir, "", nil
+			return dir, func() error { return nil }, nil
 		}
 	}
-	if err := unix.Mount("tracefs", usual, "tracefs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return "", "", fmt.Errorf("kernel events: tracefs is not mounted on %s, and mounting it failed: %w (needs root; in a container CAP_SYS_ADMIN and a kernel with CONFIG_FTRACE)", usual, err)
+	if fd, err := ownMount(); err == nil {
+		return "/proc/self/fd/" + strconv.Itoa(fd), func() error { return unix.Close(fd) }, nil
 	}
-	return usual, usual, nil
+	if err := unix.Mount("tracefs", usual, "tracefs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return "", nil, fmt.Errorf("kernel events: tracefs is not mounted on %s, and mounting it failed: %w (needs root; in a container CAP_SYS_ADMIN and a kernel with CONFIG_FTRACE)", usual, err)
+	}
+	return usual, func() error {
+		err := unix.Unmount(usual, 0)
+		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EPERM) {
+			return nil // somebody else uses it by now, or privileges are gone: it stays in its usual place
+		}
+		return err
+	}, nil
+}
+
+// ownMount mounts tracefs nowhere: it is reached by the descriptor, and goes
+// with it.
+func ownMount() (fd int, err error) {
+	conf, err := unix.Fsopen("tracefs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(conf)
+	if err := unix.FsconfigCreate(conf); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(conf, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 }
 
 // sweepInstances removes what dead processes have left. The kernel refuses
@@ -241,8 +266,7 @@ func (e *Events) offset() (offset, now int64) {
 	return wall.Nano() - mono.Nano(), 0
 }
 
-// Close stops following and removes the trace instance, and the mount if
-// there was none before. What was said stays to be asked.
+// Close stops following and removes the trace instance, and its mount. What was said stays to be asked.
 func (e *Events) Close() error {
 	if e == nil {
 		return nil
@@ -276,11 +300,8 @@ func (e *Events) remove() error {
 	if rm := unix.Rmdir(e.dir); e.dir != "" && rm != nil && !errors.Is(rm, unix.ENOENT) {
 		err = errors.Join(err, fmt.Errorf("kernel events: removing %s: %w", e.dir, rm))
 	}
-	if e.mounted != "" {
-		// Busy: somebody else has begun to use it meanwhile, and keeps it.
-		if um := unix.Unmount(e.mounted, 0); um != nil && !errors.Is(um, unix.EBUSY) {
-			err = errors.Join(err, fmt.Errorf("kernel events: unmounting %s: %w", e.mounted, um))
-		}
+	if um := e.unmount(); um != nil {
+		err = errors.Join(err, fmt.Errorf("kernel events: unmounting tracefs: %w", um))
 	}
 	return err
 }

@@ -21,17 +21,15 @@ func withTracefs(t *testing.T) (root string) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, for tracefs")
 	}
-	root, mounted, err := tracefs()
+	root, unmount, err := tracefs()
 	if err != nil {
 		t.Skipf("tracefs does not work here: %v", err)
 	}
-	if mounted != "" {
-		t.Cleanup(func() {
-			if err := unix.Unmount(mounted, 0); err != nil && !errors.Is(err, unix.EBUSY) {
-				t.Error(err)
-			}
-		})
-	}
+	t.Cleanup(func() {
+		if err := unmount(); err != nil {
+			t.Error(err)
+		}
+	})
 	return root
 }
 
@@ -170,8 +168,8 @@ func mountAndClose() error {
 		os.Exit(skipStatus)
 	}
 	var st unix.Statfs_t
-	if err := unix.Statfs(where, &st); err != nil || uint32(st.Type) != unix.TRACEFS_MAGIC {
-		return fmt.Errorf("not mounted: %v", err)
+	if err := unix.Statfs(e.dir, &st); err != nil || uint32(st.Type) != unix.TRACEFS_MAGIC {
+		return fmt.Errorf("%s is not in tracefs: %v", e.dir, err)
 	}
 	if err := e.Close(); err != nil {
 		return err
