@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"hangup/capture/spelling"
 )
 
 // closest are the names that name may have been meant to be, the best first:
@@ -17,7 +19,7 @@ func closest(name string, names []string) []string {
 	var found []candidate
 	lower := strings.ToLower(name)
 	for _, n := range names {
-		d := edits(lower, strings.ToLower(n))
+		d := spelling.Distance(lower, strings.ToLower(n))
 		if d <= min(2, (len(name)+1)/2) || len(name) > 1 && strings.Contains(strings.ToLower(n), lower) {
 			found = append(found, candidate{n, d})
 		}
@@ -28,25 +30,4 @@ func closest(name string, names []string) []string {
 		close = append(close, c.name)
 	}
 	return close
-}
-
-// edits is the Levenshtein distance of two strings.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"hangup/capture/spelling"
 	"hangup/classify"
 )
 
@@ -55,7 +56,7 @@ func unknown(flag, got, kind string, names []string) error {
 func Closest(got string, names []string) string {
 	best, least := "", len(got)/3+2
 	for _, name := range names {
-		d := distance(strings.ToLower(got), name)
+		d := spelling.Distance(strings.ToLower(got), name)
 		if len(got) >= 3 && strings.Contains(name, strings.ToLower(got)) {
 			d = min(d, 1)
 		}
@@ -64,29 +65,4 @@ func Closest(got string, names []string) string {
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to insert, delete, replace or swap with
-// their neighbour to make a into b.
-func distance(a, b string) int {
-	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
-	for j := range rows[1] {
-		rows[1][j] = j
-	}
-	for i := range len(a) {
-		before, above, row := rows[0], rows[1], rows[2]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(above[j+1]+1, row[j]+1, above[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		rows[0], rows[1], rows[2] = above, row, before
-	}
-	return rows[1][len(b)]
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"hangup/capture/spelling"
 )
 
 // Error is a mistake in a story's text: where it is, counted from 1 in the
@@ -114,7 +116,7 @@ func (c *cursor) end(remedy string) error {
 func nearest(word string, candidates []string) string {
 	best, limit := "", min(3, len(word)/2+1)
 	for _, candidate := range candidates {
-		if d := distance(word, candidate); d < limit && d < len(candidate) {
+		if d := spelling.Distance(word, candidate); d < limit && d < len(candidate) {
 			best, limit = candidate, d
 		}
 	}
@@ -124,24 +126,4 @@ func nearest(word string, candidates []string) string {
 		}
 	}
 	return best
-}
-
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
