@@ -149,7 +149,7 @@ func TestInterfacesLikeTcpdump(t *testing.T) {
 func TestClosest(t *testing.T) {
 	names := []string{"any", "lo", "eth0", "eth1", "docker0", "wlp2s0", "br-4f3a"}
 	for name, want := range map[string]string{
-		"eth": "eth0 eth1", "eht0": "eth0", "eth2": "eth0 eth1", "ETH0": "eth0 eth1", "docker": "docker0",
+		"eth": "eth0 eth1", "eht0": "eth0 eth1", "eth2": "eth0 eth1", "ETH0": "eth0 eth1", "docker": "docker0",
 		"wlan0": "", "en0": "any eth0", "x": "", "br": "br-4f3a", "l": "lo", "": "",
 	} {
 		if got := strings.Join(closest(name, names), " "); got != want {
