@@ -50,7 +50,7 @@ const (
 	maxCards   = 1 << 12
 	heatBits   = 13
 	maxHeats   = 1 << heatBits // a later one may take an earlier one's place
-	maxWinners = 4             // of one heat: where more begin in a second, which of them won says nothing
+	maxWinners = 8             // of one heat: where more begin in a second, which of them won says nothing
 )
 
 // raceKey is where and when an attempt began.
@@ -92,8 +92,11 @@ func (r *heats) add(c *assembler.Conn) {
 		r.won = new([maxHeats]round)
 	}
 	h := k.heat(k.first/second, k.v6)
-	p := &r.won[h.hash()]
-	if p.heat != h {
+	p := r.round(&h)
+	if p == nil {
+		if p = r.oldest(&h); p.n > 0 && p.second > h.second {
+			return // full of what came later
+		}
 		*p = round{heat: h}
 	}
 	if p.n == maxWinners && c.ID > p.last {
@@ -110,6 +113,27 @@ func (r *heats) add(c *assembler.Conn) {
 		p.n = min(p.n+1, maxWinners)
 		p.last = p.list[maxWinners-1].id
 	}
+}
+
+// round finds that of h, which has two places where it may be; nil if there is none.
+func (r *heats) round(h *heat) *round {
+	i := h.hash()
+	if p := &r.won[i]; p.heat == *h {
+		return p
+	}
+	if p := &r.won[i^1]; p.heat == *h {
+		return p
+	}
+	return nil
+}
+
+// oldest is the place for a round of h.
+func (r *heats) oldest(h *heat) *round {
+	i := h.hash()
+	if r.won[i^1].second < r.won[i].second {
+		i ^= 1
+	}
+	return &r.won[i]
 }
 
 func (h *heat) hash() uint64 {
@@ -158,8 +182,8 @@ func (r *heats) winner(k *raceKey) winner {
 	from := k.first / second
 	for s := from - raceTime/second; r.won != nil && s <= from+raceTime/second; s++ {
 		h := k.heat(s, !k.v6)
-		p := &r.won[h.hash()]
-		if p.heat != h {
+		p := r.round(&h)
+		if p == nil {
 			continue
 		}
 		for _, w := range p.list[:p.n] {
