@@ -111,7 +111,7 @@ func (l *leaks) finish(s *scene) (list []Finding) {
 		if g.n == 0 && g.late.n < leakLate || s.scans.onlyScanners(&g.group) && g.n > 0 {
 			continue
 		}
-		list = append(list, g.report(k, s, l.closed(k), l.by.dropped))
+		list = append(list, g.report(k, s, l.closed(k), l.by.dropped+l.ledger.servers.dropped))
 	}
 	return list
 }

@@ -24,7 +24,7 @@ type ledger struct {
 const strangers = 1 << 12
 
 const (
-	serversMax = 1 << 12
+	serversMax = 1 << 13
 	pairsMax   = 1 << 14
 )
 

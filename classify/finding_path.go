@@ -119,7 +119,7 @@ func (p *paths) finish(*scene) (list []Finding) {
 		f.number("connections", float64(t.conns), "")
 		f.number("with segments sent again", float64(g.n), "")
 		f.number("of these, reset in the end", float64(g.bad), "")
-		f.overflow(p.by.dropped)
+		f.overflow(p.by.dropped + p.ledger.pairs.dropped)
 		f.Title = fmt.Sprintf("The path between %s and %s loses packets: %.1f %% are sent again.", endpoint{addr: k.client}, endpoint{addr: k.server}, 100*share)
 		f.What = "Segments had to be sent more than once. Each repeat costs at least a round trip, often 200 ms and more, and throughput falls with the square root of the loss. Few of them are repeats for nothing, as a capture close to the sender sees loss that lies behind it."
 		f.Advice = "Look at the links and queues between the two (ethtool -S, tc -s qdisc, a policer). In Go nothing cures it: set deadlines that leave room for a repeat or two (over 1 s), and send less at a time."

@@ -37,7 +37,7 @@ const (
 // reconnects follows each client's dials to each server. It keeps
 // reconnectsMax pairs (17 kB each at most) of which dials failed.
 type reconnects struct {
-	by     bounded[relation, attempts]
+	by     table[relation, attempts]
 	ledger *ledger
 }
 
@@ -87,9 +87,14 @@ func (r *reconnects) add(x *subject) {
 	if rst := c.EffectiveReset(); rst != nil {
 		f.shown.points[1] = point{rst.Stamp, rst.Side, saysRST, 0}
 	}
-	a := r.by.at(x.pair)
+	a := r.by.at(&x.pair, x.pairHash)
+	if first := a.vain.one; first.n > 0 {
+		if a.early == nil {
+			a.early = append(make([]span, 0, 4), span{first.first, first.end})
+		}
+		a.begun(span{f.first, f.end})
+	}
 	a.vain.add(f)
-	a.begun(span{f.first, f.end})
 }
 
 // begun keeps an attempt if it is among the first.
@@ -178,7 +183,7 @@ func (r *reconnects) finish(s *scene) (list []Finding) {
 		if w.n < reconnectMin || len(w.intervals) < fitMin {
 			continue
 		}
-		list = append(list, w.report(k, runs, r.by.dropped))
+		list = append(list, w.report(k, runs, r.by.dropped+r.ledger.pairs.dropped))
 	}
 	return list
 }

@@ -16,7 +16,7 @@ const refusedMin = 3
 // refusals finds servers that refused connections between two times. It
 // keeps refusalsMax endpoints (15 kB each at most) of those that refused.
 type refusals struct {
-	by     bounded[endpoint, refusal]
+	by     table[endpoint, refusal]
 	ledger *ledger
 }
 
@@ -43,7 +43,7 @@ func (r *refusals) add(x *subject) {
 	if x.v.Cause != ConnectionRefused {
 		return
 	}
-	g := r.by.at(x.pair.server)
+	g := r.by.at(&x.pair.server, x.serverHash)
 	g.n++
 	g.clients.addHash(&x.w.cl.Addr, x.clientHash)
 	f := failedAt(c)
@@ -105,12 +105,12 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 		if o.after != 0 && o.before != 0 {
 			span = fmt.Sprintf("for %s at least and %s at most", dur(o.last-o.first), dur(o.before-o.after))
 		}
-		f.overflow(r.by.dropped)
+		f.overflow(r.by.dropped + r.ledger.servers.dropped)
 		f.Title = fmt.Sprintf("Nothing listened on %s %s: %s refused.", k, span, plural(o.n, "dial"))
 		f.What = "The server's host answered SYNs with RST: the host is up, and no program listens on this port (it crashed, restarts, or has not begun), or a firewall there rejects. Callers got ECONNREFUSED at once."
 		f.Advice = "Keep the listener open across restarts (systemd socket activation, passing the listener's file, SO_REUSEPORT with the new process listening before the old one stops), and drain before you stop: fail the readiness check first, then wait, then Shutdown. " +
 			"In clients treat ECONNREFUSED as a reason to try another address at once, and this one later."
-		if ok.n == 0 {
+		if ok.n == 0 && r.ledger.servers.dropped == 0 {
 			f.What += " No dial there succeeded while the capture ran, so perhaps nothing ever listens there."
 			f.Advice = "Compare address and port with what is meant, and with what listens on that host (ss -ltn; a listener on 127.0.0.1 is not reached from outside). If a firewall answers, its rules say so. " +
 				"In clients treat ECONNREFUSED as a reason to try another address at once, and this one later."

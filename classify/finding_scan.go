@@ -69,8 +69,8 @@ type tiny struct {
 }
 
 type scanHistory struct {
-	endpoints, hosts [8]uint64 // bitmaps of hashes
-	group            group     // of the futile
+	endpoints, hosts distinct
+	group            group // of the futile
 }
 
 func newScans(l *ledger) *scans {
@@ -155,8 +155,8 @@ func (h *scanHost) dial(t *target) {
 }
 
 func (m *scanHistory) dial(t *target) {
-	m.endpoints[t.endpoint>>61] |= 1 << (t.endpoint >> 55 & 63)
-	m.hosts[t.host>>61] |= 1 << (t.host >> 55 & 63)
+	m.endpoints.add(t.endpoint)
+	m.hosts.add(t.host)
 	if t.futile {
 		m.group.count(t.shown.at.Time)
 		m.group.show(&t.shown)
@@ -194,7 +194,7 @@ func (s *scans) scanner(addr [16]byte) bool {
 }
 
 func (h *scanHost) scans() bool {
-	return h.more != nil && float64(h.futile) >= scanFutile*float64(h.tried) && linear(h.more.endpoints[:]) >= scanTargets
+	return h.more != nil && float64(h.futile) >= scanFutile*float64(h.tried) && h.more.endpoints.size() >= scanTargets
 }
 
 // flooded reports whether an endpoint was flooded.
@@ -243,20 +243,29 @@ func (s *scans) finish(*scene) (list []Finding) {
 func (h *scanHost) report(host endpoint, dropped uint64) Finding {
 	f := h.more.group.finding(KindScan, Warning, Likely)
 	f.at("client", host)
-	doors := linear(h.more.endpoints[:])
+	doors := h.more.endpoints.size()
 	f.number("endpoints tried", float64(doors), "")
-	f.number("hosts tried", float64(linear(h.more.hosts[:])), "")
+	f.number("hosts tried", float64(h.more.hosts.size()), "")
 	f.number("dials that led to nothing", float64(h.futile), "")
 	f.number("dials", float64(h.tried), "")
 	f.overflow(dropped)
 	f.harm = 1
-	f.Title = fmt.Sprintf("%s tries many doors: about %d endpoints, nearly all in vain.", host, doors)
+	f.Title = fmt.Sprintf("%s tries many doors: about %d endpoints, nearly all in vain.", host, rounded(doors))
 	f.What = "One host dials many addresses or ports, and hardly any dial leads to a conversation. " +
 		"That is how port scanners and worms behave, and vulnerability checks that somebody runs on purpose. " +
 		"Its failures are left out of the other findings, since they say nothing about the services."
 	f.Advice = "Find out who runs it. If it is wanted, exclude it (--host); if not, block it where the networks meet. " +
 		"A Go service discovery that dials every candidate looks the same: let it ask a registry instead."
 	return f
+}
+
+// rounded is an estimate without digits that mean nothing.
+func rounded(n int) int {
+	unit := 1
+	for n/unit >= 100 {
+		unit *= 10
+	}
+	return (n + unit/2) / unit * unit
 }
 
 func reportFlood(server endpoint, f *group, l *serverStat) Finding {

@@ -14,8 +14,6 @@ import (
 	"hangup/internal/generate"
 )
 
-func sownKinds() []string { return generate.SownKinds() }
-
 // TestSown sows one fault of each kind among healthy traffic and asks the
 // findings for them: all must be found, and nothing else. HANGUP_SOWN is the
 // number of connections, 5,000 if unset; from 50,000 on two of the faults

@@ -92,15 +92,35 @@ func (l lostAt) compare(o lostAt) int {
 
 func lossesOf(dials []dialled) *lostBy {
 	l := new(lostBy)
+	twice := repeated(dials)
 	for i := range dials {
 		if d := &dials[i]; d.lost != 0 {
 			k := relationHash(d.client, d.server)
+			if twice[k>>6%repeatWords]&(1<<(k%64)) == 0 {
+				continue
+			}
 			l.list = append(l.list, lostAt{k, d.lost})
 			l.pairs[k>>6%1024] |= 1 << (k % 64)
 		}
 	}
 	slices.SortFunc(l.list, lostAt.compare)
 	return l
+}
+
+// repeatWords is the size of the bitmaps that tell pairs of one dial, which
+// are most in a scan: those cannot have come back.
+const repeatWords = 1 << 14
+
+// repeated is a bitmap of the pairs with several dials, and of few others.
+func repeated(dials []dialled) []uint64 {
+	once, twice := make([]uint64, repeatWords), make([]uint64, repeatWords)
+	for i := range dials {
+		k := relationHash(dials[i].client, dials[i].server)
+		w, bit := k>>6%repeatWords, uint64(1)<<(k%64)
+		twice[w] |= once[w] & bit
+		once[w] |= bit
+	}
+	return twice
 }
 
 // before reports whether the client of d had lost a connection to the same

@@ -110,7 +110,9 @@ func (m *moments) lastBin(b int64) int64 {
 	}
 }
 
-// after is about the first time later than t, 0 if there is none.
+// after is the first time later than t, 0 if there is none. Where bins are
+// all that is known, it is right to one of them, and what shares one with t
+// does not count.
 func (m *moments) after(t int64) int64 {
 	switch {
 	case m.n == 0 || m.last <= t:
@@ -131,7 +133,7 @@ func (m *moments) after(t int64) int64 {
 	return best
 }
 
-// before is about the last time earlier than t, 0 if there is none.
+// before is the last time earlier than t, likewise.
 func (m *moments) before(t int64) int64 {
 	switch {
 	case m.n == 0 || m.first >= t:
@@ -165,7 +167,8 @@ func (m *moments) part() {
 // nothing but what was added.
 type failures struct {
 	shift   uint8
-	buckets []failure // in order
+	one     failure   // the only one, if there is no other
+	buckets []failure // in order, if there are several
 }
 
 // mostFailures is the resolution of series of failures.
@@ -180,6 +183,13 @@ type failure struct {
 }
 
 func (s *failures) add(f failure) {
+	switch {
+	case s.one.n == 0:
+		s.one = f
+		return
+	case s.buckets == nil:
+		s.buckets = append(make([]failure, 0, 4), s.one)
+	}
 	bin := f.first >> s.shift
 	i := sort.Search(len(s.buckets), func(i int) bool {
 		b := &s.buckets[i]
@@ -232,21 +242,25 @@ type run struct {
 // dense that their order is not known, successes are taken to have come
 // between: nothing was down for long then.
 func (s *failures) runs(ok *moments) (list []run) {
+	all := s.buckets
+	if len(all) == 0 && s.one.n > 0 {
+		all = []failure{s.one}
+	}
 	start := 0
-	for i := range s.buckets {
-		b := &s.buckets[i]
+	for i := range all {
+		b := &all[i]
 		mixed := b.n > 1 && ok.within(b.first, b.last)
-		if i > start && (mixed || ok.within(s.buckets[i-1].last, b.first)) {
-			list = append(list, newRun(s.buckets[start:i], ok))
+		if i > start && (mixed || ok.within(all[i-1].last, b.first)) {
+			list = append(list, newRun(all[start:i], ok))
 			start = i
 		}
 		if mixed {
-			list = append(list, run{buckets: s.buckets[i : i+1], n: 1, first: b.first, last: b.first})
+			list = append(list, run{buckets: all[i : i+1], n: 1, first: b.first, last: b.first})
 			start = i + 1
 		}
 	}
-	if start < len(s.buckets) {
-		list = append(list, newRun(s.buckets[start:], ok))
+	if start < len(all) {
+		list = append(list, newRun(all[start:], ok))
 	}
 	return list
 }

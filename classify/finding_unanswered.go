@@ -101,9 +101,9 @@ func (u *unheardSYNs) finish(s *scene) (list []Finding) {
 		alone := o.n >= unreachableMin && 10*o.n >= 8*g.timeouts
 		switch {
 		case alone:
-			list = append(list, g.unreachable(k, &o, l, u.by.dropped))
+			list = append(list, g.unreachable(k, &o, l, u.by.dropped+u.ledger.servers.dropped))
 		case lost >= synLossMin && float64(lost) >= synLossShare*float64(lost+g.atOnce(l)):
-			list = append(list, g.lossFinding(k, l, u.by.dropped))
+			list = append(list, g.lossFinding(k, l, u.by.dropped+u.ledger.servers.dropped))
 		}
 	}
 	return list
