@@ -54,11 +54,11 @@ func (t *Tracker) flush() {
 	b.n = 0
 }
 
-// touchFlows reads the flows' first cache lines.
+// touchFlows reads the flows' first two cache lines.
 func touchFlows(flows []*flow) (sum uint32) {
 	for _, f := range flows {
 		if f != nil {
-			sum += f.client
+			sum += f.client + uint32(f.nhistory)
 		}
 	}
 	return sum
