@@ -21,8 +21,10 @@ import (
 // to keep here than they are common, a packet is simply not plain.
 //
 // What a packet costs is the cache lines that it touches, so fields stand by
-// who needs them: the first line for every packet, then two for each end,
-// needed for the packets that it sends. Arrays of two are indexed by Side.
+// who needs them: the first line for every packet, the second for some, then
+// two for each end, needed for the packets that it sends. A record is five
+// pairs of lines, which the processor fetches in pairs. Arrays of two are
+// indexed by Side.
 type flow struct {
 	lastTime       int64
 	client, server uint32 // as in lone
@@ -47,8 +49,6 @@ type flow struct {
 	tail [2]flowTail
 
 	answered, established Stamp // SYN-ACK, ACK
-	tag                   uint32
-	_                     [44]byte // makes a record six pairs of cache lines, which the processor fetches in pairs
 }
 
 // idleTick makes flow.idleBound count units of about a millisecond.
@@ -80,19 +80,20 @@ type flowSent struct {
 
 // flowTail is what of an end is rarely needed.
 type flowTail struct {
-	beat      Beat
-	zeekNext  uint32 // zeekStream.next as a sequence number (with endLags)
-	zeekTrim  uint32 // zeekStream.trim (with endEager)
-	gaps      uint32 // zeekEnd.gaps
-	app       uint32 // see feed
-	firstData Stamp
+	beat        uint32 // see Tracker.beat
+	app         uint32 // see Tracker.feed
+	zeekNext    uint32 // zeekStream.next as a sequence number (with endLags)
+	zeekTrim    uint32 // zeekStream.trim (with endEager)
+	gaps        uint32 // zeekEnd.gaps
+	isn, finAck uint32
+	finLen      uint16
+	tag         uint16 // half of the tuple's
 
+	firstData     Stamp
 	answered, fin Stamp // Data.Answered (with endSettled), FIN.First
 	finIdle       int64
 	link          uint64
 	place         place
-	isn, finAck   uint32
-	finLen        uint16
 	options       capture.Options
 	mss, window   uint16 // window of the SYN-ACK
 	wscale, ttl   uint8
@@ -162,6 +163,9 @@ func (t *Tracker) wideSide(f *flow, p *capture.Packet) (from Side, ok bool) {
 	w := t.wide.at(f.client)
 	return sideBetween(p, &w.client, f.cport, &w.server, f.sport)
 }
+
+// tag is the tuple's in the table.
+func (f *flow) tag() uint32 { return uint32(f.tail[0].tag)<<16 | uint32(f.tail[1].tag) }
 
 // over is Conn.over.
 func (f *flow) over() bool { return f.ends[0]&f.ends[1]&endFINAcked != 0 }

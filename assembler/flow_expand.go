@@ -65,7 +65,7 @@ func (t *Tracker) expandEnd(f *flow, s Side, e *End) {
 	}
 	f.expandData(s, e)
 	f.expandFIN(s, e)
-	e.SinceData, e.PureFINAcked, e.Beat = 0, f.has(peer, endFINAcked), tail.beat
+	e.SinceData, e.PureFINAcked, e.Beat = 0, f.has(peer, endFINAcked), t.beatOf(f, s)
 	if last := f.bits&flowServerData != 0; last != (s == Server) {
 		e.SinceData = uint64(f.since)
 	}

@@ -28,7 +28,7 @@ func (t *Tracker) accept(f *flow, from Side, p *capture.Packet) bool {
 		f.acknowledge(from, p, at)
 	}
 	if p.Len > 0 {
-		f.payload(from, p, at, idle)
+		t.payload(f, from, p, at, idle)
 		if f.ends[from]&endDeaf == 0 {
 			t.feed(f, from, p)
 		}
@@ -263,11 +263,11 @@ func (f *flow) gap(x *flowTail, s Side) {
 }
 
 // payload is End.place and Conn.payload; and zeekEnd.data.
-func (f *flow) payload(from Side, p *capture.Packet, at Stamp, idle int64) {
+func (t *Tracker) payload(f *flow, from Side, p *capture.Packet, at Stamp, idle int64) {
 	from &= 1
 	x := &f.sent[from]
 	if f.ends[from]&(endData|endBusy) != endData|endBusy || p.Len <= beatBytes && at.Time-x.lastData.Time >= beatPause {
-		f.beat(from, p, at)
+		t.beat(f, from, p, at)
 	}
 	f.sndNxt[from] += p.Len
 	f.highest[from] = max(f.highest[from], uint16(p.Len))
@@ -290,18 +290,36 @@ func (f *flow) payload(from Side, p *capture.Packet, at Stamp, idle int64) {
 }
 
 // beat is what payload rarely has to do: to note the first, and to feel the
-// rhythm after a pause.
-func (f *flow) beat(from Side, p *capture.Packet, at Stamp) {
+// rhythm after a pause. Before the first pause there is none to feel, so that
+// Beats are kept apart from the flows: flowTail.beat is one more than the
+// number of one in Tracker.beats, 0 until then.
+func (t *Tracker) beat(f *flow, from Side, p *capture.Packet, at Stamp) {
 	x := &f.tail[from]
+	b := t.beatOf(f, from)
 	if !f.has(from, endData) {
 		f.ends[from] |= endData
 		x.firstData = at
 	}
-	x.beat.take(f.sent[from].lastData, at, p.Len)
+	b.take(f.sent[from].lastData, at, p.Len)
 	f.ends[from] &^= endBusy
-	if x.beat.busy() {
+	if b.busy() {
 		f.ends[from] |= endBusy
 	}
+	if x.beat == 0 && b == (Beat{len: b.len}) {
+		return
+	}
+	if x.beat == 0 {
+		x.beat = t.beats.take() + 1
+	}
+	*t.beats.at(x.beat - 1) = b
+}
+
+// beatOf is End.Beat of a flow.
+func (t *Tracker) beatOf(f *flow, s Side) Beat {
+	if beat := f.tail[s].beat; beat != 0 {
+		return *t.beats.at(beat - 1)
+	}
+	return Beat{len: min(f.dataEnd(s)-f.tail[s].isn-1, beatBytes+1)}
 }
 
 // cut notes payload that Zeek does not see.

@@ -16,7 +16,8 @@ func (t *Tracker) answer(at found, p *capture.Packet, tag uint32) bool {
 	n := t.flows.take()
 	f := t.flows.at(n)
 	*f = flow{}
-	f.lastTime, f.id, f.tag = p.Time, l.id(), tag
+	f.lastTime, f.id = p.Time, l.id()
+	f.tail[0].tag, f.tail[1].tag = uint16(tag>>16), uint16(tag)
 	f.client, f.server, f.cport, f.sport = l.client, l.server, l.cport, l.sport
 	f.bits = flowLive | flowServerLast
 	f.first, f.answered = Stamp{l.ref, l.time}, Stamp{p.Ref, p.Time}

@@ -93,7 +93,7 @@ func (t *Tracker) foresee(q *queue) (sum uint64) {
 			for i := 0; i < len(words); i += 8 {
 				sum += words[i]
 			}
-			tags[n] = f.tag
+			tags[n] = f.tag()
 			n++
 		}
 	}
@@ -213,7 +213,7 @@ func (t *Tracker) end(r ref, how early) {
 // tagOf is the tag of record r, which c was made of.
 func (t *Tracker) tagOf(r ref, c *Conn) uint32 {
 	if r.kind() == aFlow {
-		return t.flows.at(r.index()).tag
+		return t.flows.at(r.index()).tag()
 	}
 	return c.key.tag(t.seed)
 }

@@ -67,6 +67,7 @@ type Tracker struct {
 	places places
 	flows  pool[flow]
 	apps   pool[Framing]
+	beats  pool[Beat]
 	noted  pool[noted]
 	conns  pool[Conn]
 	parked parked
@@ -351,6 +352,9 @@ func (t *Tracker) freeFlow(i uint32) {
 	for s := range f.tail {
 		if app := f.tail[s].app; app != 0 {
 			t.apps.release(app - 1)
+		}
+		if beat := f.tail[s].beat; beat != 0 {
+			t.beats.release(beat - 1)
 		}
 	}
 	f.bits, f.id = 0, 0
