@@ -110,6 +110,11 @@ func (a *Analysis) place(v *Verdict, q *question) *pending {
 // settled takes a connection whose verdict is final.
 func (a *Analysis) settled(c *assembler.Conn, v *Verdict) {
 	a.tell(c, v)
+	a.enter(c, v)
+}
+
+// enter puts a connection into the digest.
+func (a *Analysis) enter(c *assembler.Conn, v *Verdict) {
 	a.digest.Count(v)
 	if v.Severity() > 0 {
 		a.group(c, v)

@@ -36,8 +36,9 @@ func (a *Analysis) AddLone(l *assembler.Lone) {
 		p.lone = &own
 		return
 	}
+	a.tellLone(l, v)
 	l.Expand(&a.lone)
-	a.settled(&a.lone, v)
+	a.enter(&a.lone, v)
 }
 
 // tellLone is tell.

@@ -95,3 +95,30 @@ func TestDaysLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// BenchmarkFlood is what a SYN of a flood costs, whose sender is made up.
+func BenchmarkFlood(b *testing.B) {
+	for _, server := range []struct {
+		name   string
+		random bool
+	}{{"at a server", false}, {"anywhere", true}} {
+		b.Run(server.name, func(b *testing.B) {
+			a := Analysis{Whole: -1, Live: true}
+			rng := rand.New(rand.NewPCG(4, 4))
+			l := assembler.Lone{ServerPort: 443, TTL: 64}
+			address := func(x uint32) [16]byte {
+				return [16]byte{10: 0xff, 11: 0xff, 12: byte(x >> 24), 13: byte(x >> 16), 14: byte(x >> 8), 15: byte(x)}
+			}
+			for b.Loop() {
+				l.ID++
+				l.SYN = assembler.Stamp{Ref: capture.MakeRef(0, l.ID), Time: int64(1e18) + int64(l.ID)*1000}
+				l.Until = l.SYN.Time + 180e9
+				l.Client, l.ClientPort = address(rng.Uint32()), uint16(rng.Uint32())
+				if server.random {
+					l.Server = address(rng.Uint32())
+				}
+				a.AddLone(&l)
+			}
+		})
+	}
+}
