@@ -143,6 +143,10 @@ func (s *Parallel) paused(f func()) {
 	close(resume)
 }
 
+// Wait returns when the trackers have taken all batches, and nothing is
+// reported until the next one.
+func (s *Parallel) Wait() { s.paused(func() {}) }
+
 // Each is [Tracker.Each].
 func (s *Parallel) Each(visit func(*Conn)) {
 	s.paused(func() {

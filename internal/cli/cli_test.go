@@ -51,7 +51,7 @@ func TestInterruptedFile(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		stop.Store(true)
 	}()
-	n, last, err := new(command).follow(endless{}, assembler.New(assembler.Config{Done: func(*assembler.Conn) {}}), &stop)
+	n, last, err := new(command).follow(endless{}, assembler.NewParallel(assembler.Config{Done: func(*assembler.Conn) {}}, oneTracker), &stop)
 	if err != errInterrupted || n == 0 || last != 7 {
 		t.Errorf("%d packets until %d, %v", n, last, err)
 	}

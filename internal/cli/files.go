@@ -74,7 +74,12 @@ func (c *command) report(names []string) (alarm bool, err error) {
 // most, and how many a stream waits for so that it can be in order.
 const whole = 1 << 12
 
-// reading is one run on files.
+// oneTracker follows connections beside the goroutine that reads and decodes.
+// More would have to be told apart in the report: see assembler.Parallel.
+const oneTracker = 1
+
+// reading is one run on files. From the first packet on, its analysis belongs
+// to the tracker's goroutine, until that waits.
 type reading struct {
 	*command
 	names    []string
@@ -82,9 +87,10 @@ type reading struct {
 	ladders  *output.Ladders // instead of the report
 	stream   *output.Stream  // prints connections while they come
 	src      capture.Source
+	opened   []capture.Input
 	box      box
 	analysis classify.Analysis
-	tracker  *assembler.Tracker
+	tracker  *assembler.Parallel
 	expanded assembler.Conn
 }
 
@@ -115,7 +121,7 @@ func (r *reading) analyse() (*output.Report, error) {
 		return nil, errors.Join(err, r.box.close(nil))
 	}
 	defer src.Close()
-	r.src = src
+	r.src, r.opened = src, src.Inputs()
 	r.prepare()
 	packets, last, err := r.follow(src, r.tracker, stop)
 	trouble := []error{err}
@@ -130,6 +136,7 @@ func (r *reading) analyse() (*output.Report, error) {
 	if r.count > 0 && packets == r.count || errors.Is(err, errInterrupted) {
 		env.End = last // packets beyond it were read but not looked at
 	}
+	r.tracker.Wait()
 	r.analysis.Ends(env)
 	r.tracker.Finish()
 	r.analysis.Finish(env)
@@ -151,7 +158,7 @@ func (r *reading) prepare() {
 			a.Whole = whole
 		case output.Streams(r.show):
 			a.Whole = whole
-			r.stream = output.NewStream(r.w, r.show, r.src.Inputs())
+			r.stream = output.NewStream(r.w, r.show, r.opened)
 			a.Each = func(c *assembler.Conn, v *classify.Verdict) {
 				res := classify.Explain(c, *v, r.env())
 				r.stream.Connection(&res)
@@ -165,7 +172,7 @@ func (r *reading) prepare() {
 	if r.box.saving() {
 		cfg.Done, cfg.Lone = r.done, r.lone
 	}
-	r.tracker = assembler.New(cfg)
+	r.tracker = assembler.NewParallel(cfg, oneTracker)
 }
 
 // done takes a connection whose packets may be wanted: they will be gone from
@@ -191,13 +198,9 @@ func (r *reading) lone(l *assembler.Lone) {
 	r.done(&r.expanded)
 }
 
-// Inputs tells the black box of the captures.
-func (r *reading) Inputs() []capture.Input {
-	if r.src == nil {
-		return nil
-	}
-	return r.src.Inputs()
-}
+// Inputs tells the black box of the captures, as they were when they were
+// opened: it asks from the tracker's goroutine, while they are read.
+func (r *reading) Inputs() []capture.Input { return r.opened }
 
 // InterfaceName is not known of files.
 func (r *reading) InterfaceName(uint16) string { return "" }
@@ -226,10 +229,10 @@ func interrupted(names []string) (stop *atomic.Bool, release func()) {
 // follow feeds the tracker until the source ends, enough packets were seen,
 // or it is told to stop. It returns their number and the latest time among
 // them.
-func (c *command) follow(src capture.Source, t *assembler.Tracker, stop *atomic.Bool) (packets uint64, last int64, err error) {
-	var b capture.Batch
+func (c *command) follow(src capture.Source, t *assembler.Parallel, stop *atomic.Bool) (packets uint64, last int64, err error) {
 	for c.count == 0 || packets < c.count {
-		if err = src.Next(&b); err != nil {
+		b := t.Fresh()
+		if err = src.Next(b); err != nil {
 			break
 		}
 		if stop.Load() {
@@ -242,8 +245,8 @@ func (c *command) follow(src capture.Source, t *assembler.Tracker, stop *atomic.
 		for i := range b.Packets {
 			last = max(last, b.Packets[i].Time)
 		}
-		t.Batch(&b)
 		packets += uint64(len(b.Packets))
+		t.Batch()
 	}
 	if err == io.EOF {
 		err = nil
