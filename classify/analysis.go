@@ -43,6 +43,9 @@ type Analysis struct {
 	// know them all: in Clock, now and then, and in Interim.
 	Open func(visit func(*assembler.Conn))
 
+	// OS is Env.OS until Ends tells the rest.
+	OS System
+
 	// NoFindings spares the work for them.
 	NoFindings bool
 
@@ -91,7 +94,7 @@ type kept struct {
 func (a *Analysis) Env() Env {
 	env := a.env
 	if !a.ended {
-		env.End = a.now
+		env.End, env.OS = a.now, a.OS
 	}
 	return env
 }

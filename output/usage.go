@@ -55,6 +55,8 @@ Report
   --color WHEN               auto, always or never
   --fail-on CLASS[,CAUSE]    exit 3 if a connection is of one of these, or,
                              as finding:KIND, if such a finding was made
+  --os SYSTEM                of all hosts, for TIME_WAIT and ports: linux,
+                             darwin or windows; auto guesses it for each
   --ss-at TIME               instead: sockets as ss -tan would have listed them
   --states                   instead: number of sockets by state over time
 

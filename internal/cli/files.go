@@ -125,7 +125,7 @@ func (r *reading) analyse() (*output.Report, error) {
 	r.prepare()
 	packets, last, err := r.follow(src, r.tracker, stop)
 	trouble := []error{err}
-	env := classify.Env{EncapName: src.Encap, Truncated: err != nil}
+	env := classify.Env{EncapName: src.Encap, Truncated: err != nil, OS: r.system}
 	inputs := src.Inputs()
 	for i := range inputs {
 		in := &inputs[i]
@@ -151,6 +151,7 @@ func (r *reading) analyse() (*output.Report, error) {
 // prepare makes tracker and analysis as the report needs them.
 func (r *reading) prepare() {
 	a := &r.analysis
+	a.OS = r.system
 	a.NoFindings = r.plain && !r.alarm.NeedsFindings()
 	if r.filter.Empty() && !r.filter.Sockets() {
 		switch {

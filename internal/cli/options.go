@@ -20,6 +20,7 @@ type options struct {
 	explain                     string
 	wanted                      output.Wanted
 	failOn                      []string
+	os                          string
 	count                       uint64
 	width, limit                int
 	bounds
@@ -27,6 +28,7 @@ type options struct {
 	live
 
 	show   output.Format
+	system classify.System
 	cause  classify.Cause
 	filter *output.Filter
 	alarm  *output.Alarm
@@ -49,6 +51,7 @@ func (o *options) flags() *pflag.FlagSet {
 	f.BoolVar(&o.plain, "no-findings", false, "")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "")
 	f.IntVar(&o.width, "width", 0, "")
+	f.StringVar(&o.os, "os", "auto", "")
 	f.StringVar(&o.color, "color", "auto", "")
 	f.StringSliceVar(&o.failOn, "fail-on", nil, "")
 	f.StringSliceVar(&o.wanted.Class, "class", nil, "")
@@ -82,6 +85,10 @@ func (c *command) check() (err error) {
 	}
 	if !slices.Contains([]string{"auto", "always", "never"}, c.color) {
 		return fmt.Errorf("--color %s: no such choice; type auto, always or never", c.color)
+	}
+	var known bool
+	if c.system, known = classify.ParseSystem(c.os); !known {
+		return fmt.Errorf("--os %s: no such system; type auto, linux, darwin or windows", c.os)
 	}
 	if c.quiet && c.verbose {
 		return errors.New("-q and -v contradict each other; drop one")

@@ -98,7 +98,7 @@ func (w *watcher) open() (err error) {
 	if err := w.meters.open(w.command); err != nil {
 		return err
 	}
-	w.analysis = &classify.Analysis{Live: true, Whole: -1, Each: w.settled, NoFindings: w.plain && !w.alarm.NeedsFindings()}
+	w.analysis = &classify.Analysis{Live: true, OS: w.system, Whole: -1, Each: w.settled, NoFindings: w.plain && !w.alarm.NeedsFindings()}
 	w.tracker = assembler.New(assembler.Config{
 		Done: w.done, Lone: w.lone, Over: w.over, OverAfter: tellAfter, Expire: true,
 		MaxConns: w.conns(liveConns), MaxMemory: w.memory(liveMemory),
@@ -184,7 +184,7 @@ func (w *watcher) interim() *classify.Analysis {
 }
 
 func (w *watcher) env() classify.Env {
-	return classify.Env{End: w.now, EncapName: w.src.Encap}
+	return classify.Env{End: w.now, EncapName: w.src.Encap, OS: w.system}
 }
 
 // over hears of a connection that has been over for a moment.
