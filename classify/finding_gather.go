@@ -65,7 +65,7 @@ func (s *scene) length() int64 { return max(s.env.End-s.first, 1) }
 // not grow with their number. The zero value is not ready: see NewFindings.
 //
 // Live capture asks while connections still come: then a Clone takes the
-// connections still open, and is asked.
+// connections still open, and is asked. No two methods may run at once.
 type Findings struct {
 	scene      scene
 	dials      dialLog

@@ -11,7 +11,7 @@ import (
 // client host and server endpoint, whatever became of it. Collectors look
 // here for the healthy traffic beside what they have found.
 //
-// It is bounded by serversMax (of up to 3 kB each, once there are more than
+// It is bounded by serversMax (of up to 5 kB each, once there are more than
 // fewMoments dials) and pairsMax (up to 0.6 kB; portTimes beyond portsTimed dials).
 type ledger struct {
 	servers table[endpoint, serverStat]
@@ -70,6 +70,7 @@ func (l *ledger) add(x *subject) {
 	if cl.SYN.Seen() {
 		s.dial(c.First.Time)
 		if est && c.Partial&assembler.OneWay == 0 {
+			s.ok.fine = true
 			s.ok.add(c.First.Time)
 			if cl.SYN.Count == 1 {
 				s.rtt.add(c.RTTServer + c.RTTClient)

@@ -50,6 +50,10 @@ func sow(t *testing.T, n int, seed uint64) {
 		t.Errorf("%d connections of %d", a.Len(), stats.Connections)
 	}
 	all := orders(judgedOf(a))
+	if a.Len() > 120_000 {
+		// Beyond what the log of dials holds they must come roughly in time.
+		all = map[string][]judged{"endings": all["endings"]}
+	}
 	all["IDs"] = judgedOf(a)
 	for _, order := range slices.Sorted(maps.Keys(all)) {
 		findings := findingsOf(a.Env(), all[order], in...)

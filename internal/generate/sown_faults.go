@@ -8,14 +8,6 @@ var sowings = []func(*field){
 	(*field).burst, (*field).lossy, (*field).stall, (*field).scan, (*field).flood, (*field).reuse, (*field).crawler,
 }
 
-// SownKinds are the kinds that WriteSown sows, the large ones included.
-func SownKinds() []string {
-	return []string{"never-closed", "idle-cut", "reconnect-loop", "server-down", "reconnect-storm", "silent-peer", "heartbeats",
-		"request-timeout", "idle-timeout", "max-lifetime", "keep-alive-race", "ignored-eof", "data-lost-by-reset",
-		"answer-lost-by-reset", "injected-resets", "accept-queue-overflow", "unreachable", "syn-loss", "burst", "packet-loss",
-		"reader-stalls", "scan", "syn-flood", "syn-into-time-wait", "port-exhaustion", "time-wait-pileup"}
-}
-
 // leak: the server never closes what the clients closed.
 func (f *field) leak() {
 	h, p := f.server("never-closed")
