@@ -45,8 +45,12 @@ type Config struct {
 	MaxConns int
 
 	// MaxMemory bounds the bytes that the tracker holds (Tracker.Memory) in
-	// the same way, 0 for any number. Looked at once a batch, which may
-	// exceed it by 5 kB a packet. What is below 16 MiB is too little.
+	// the same way, 0 for any number. It is looked at once a batch, which may
+	// exceed it by 5 kB a packet, and by what pages of 64 records hold that
+	// are not empty yet: that much half of it is always used for. 16 MiB is
+	// the least that makes sense; a plain connection takes about 700 bytes,
+	// one that was seen from the middle or lost packets 5 kB until it is
+	// silent, a lone SYN 80.
 	MaxMemory int
 
 	// For tests.
