@@ -5,8 +5,6 @@ package cli
 import "os"
 
 // What the signals ask for.
-var (
-	endSignals    = []os.Signal{os.Interrupt}
-	reportSignals []os.Signal
-	reopenSignals []os.Signal
-)
+func endSignals() []os.Signal    { return []os.Signal{os.Interrupt} }
+func reportSignals() []os.Signal { return nil }
+func reopenSignals() []os.Signal { return nil }

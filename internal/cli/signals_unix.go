@@ -8,8 +8,6 @@ import (
 )
 
 // What the signals ask for.
-var (
-	endSignals    = []os.Signal{os.Interrupt, syscall.SIGTERM}
-	reportSignals = []os.Signal{syscall.SIGUSR1}
-	reopenSignals = []os.Signal{syscall.SIGHUP}
-)
+func endSignals() []os.Signal    { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
+func reportSignals() []os.Signal { return []os.Signal{syscall.SIGUSR1} }
+func reopenSignals() []os.Signal { return []os.Signal{syscall.SIGHUP} }

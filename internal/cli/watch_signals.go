@@ -10,7 +10,7 @@ import (
 // first one that ends it wakes the source; the next one kills.
 func (w *watcher) listen() (stop func()) {
 	c := make(chan os.Signal, 8)
-	signal.Notify(c, slices.Concat(endSignals, reportSignals, reopenSignals)...)
+	signal.Notify(c, slices.Concat(endSignals(), reportSignals(), reopenSignals())...)
 	asked := make(chan os.Signal, 8)
 	w.signals = asked
 	quit := make(chan struct{})
@@ -20,8 +20,8 @@ func (w *watcher) listen() (stop func()) {
 			case <-quit:
 				return
 			case s := <-c:
-				if slices.Contains(endSignals, s) {
-					signal.Reset(endSignals...)
+				if slices.Contains(endSignals(), s) {
+					signal.Reset(endSignals()...)
 					w.src.Stop()
 					continue
 				}
@@ -37,7 +37,7 @@ func (w *watcher) listen() (stop func()) {
 
 // signalled does what a signal asks for.
 func (w *watcher) signalled(s os.Signal) error {
-	if slices.Contains(reopenSignals, s) {
+	if slices.Contains(reopenSignals(), s) {
 		return w.out.reopen()
 	}
 	return w.print(w.report(w.interim()))
