@@ -63,11 +63,13 @@ func (a *Analysis) wait(c *assembler.Conn, v *Verdict, q *question) {
 	if o := a.akin(kindOf(v, q.server, q.rst.ttl)); o != nil {
 		o.alike.note(c.End(assembler.Client).Addr, c.ID, ended(c, v), v)
 		a.tell(c, v)
+		delete(a.near.relays.wanted, q.relay.to)
 		return
 	}
 	p := a.place(v, q)
 	if p == nil {
 		a.settled(c, v)
+		delete(a.near.relays.wanted, q.relay.to)
 		return
 	}
 	a.room = pack(a.room[:0], c)

@@ -17,7 +17,7 @@ Proof: the MP_FASTCLOSE option (RFC 8684 3.5; mptcp_do_fastclose); the RSTs of t
 const docUnreadData = `
 Close was called while received bytes had not been read, and the kernel sent RST instead of FIN.
 
-Proof: RST+ACK from a live socket that had acknowledged bytes which its program most likely had not read: its window had not moved, or nothing was ever answered, or more was on its way, or TLS had just taken leave with close_notify (RFC 2525 2.17, RFC 1122 4.2.2.13; tcp_close with data_was_unread). The RST also destroys what this side had sent and the peer had not read yet: a response may be lost.
+Proof: RST+ACK from a live socket that had acknowledged bytes which its program most likely had not read: its window had not moved, or had fallen by half and more, or nothing was ever answered, or more was on its way, or TLS had just taken leave with close_notify (RFC 2525 2.17, RFC 1122 4.2.2.13; tcp_close with data_was_unread). The RST also destroys what this side had sent and the peer had not read yet: a response may be lost.
 
 Looks alike: SetLinger(0) sends the same packet; a server that died with its listener too. Packets cannot show what a program has read, so this is never certain.`
 
@@ -35,7 +35,7 @@ const adviseListenerClosed = `A restart without drain. Take the server out of th
 const docWriteAfterClose = `
 One side closed, the other one wrote all the same, and the closed socket answered with RST.
 
-Proof: FIN by one side, payload by the other behind it, a bare RST back (RFC 9293 3.10.7.4; tcp_rcv_state_process, tcp_v4_send_reset). The late Write itself returns nil; the next one gets EPIPE. What was written is lost. Where the data was on its way before the FIN arrived, the detail says that they crossed: an idle connection closed by the server at the moment of the next request, golang/go#22158.
+Proof: FIN by one side, payload by the other behind it, a bare RST back (RFC 9293 3.10.7.4; tcp_rcv_state_process, tcp_v4_send_reset). The late Write itself returns nil; the next one gets EPIPE. What was written is lost. Only likely where the writer's kernel may have held the data back since before the FIN, for a window or an acknowledgment. Where the data was on its way before the FIN arrived, the detail says that they crossed: an idle connection closed by the server at the moment of the next request, golang/go#22158.
 
 Looks alike: a TLS alert behind the FIN is no loss and counts as graceful.`
 
