@@ -27,9 +27,8 @@ func (x Expiry) String() string {
 // All in ns after its last packet.
 const (
 	// expireSYN: SYNs and SYN-ACKs are repeated at intervals of at most
-	// TCP_RTO_MAX, 120 s (inet_csk_reqsk_queue_prune before 4.4,
-	// reqsk_timer_handler and tcp_retransmit_timer since); with Linux's
-	// defaults connect gives up 131 to 135 s after its first SYN.
+	// TCP_RTO_MAX, 120 s (tcp_retransmit_timer, reqsk_timer_handler); with
+	// Linux's defaults connect gives up 131 to 135 s after its first SYN.
 	expireSYN = 180e9
 
 	// expireFIN: an orphan in FIN_WAIT2 lives tcp_fin_timeout, 60 s
