@@ -12,10 +12,12 @@ import (
 // here for the healthy traffic beside what they have found.
 //
 // It is bounded by serversMax (of up to 5 kB each, once there are more than
-// fewMoments dials) and pairsMax (up to 0.6 kB; portTimes beyond portsTimed dials).
+// fewMoments dials) and pairsMax (up to 0.6 kB, and timedMax of them 12 kB more).
 type ledger struct {
 	servers table[endpoint, serverStat]
 	pairs   table[relation, pairStat]
+	timed   int               // pairs with portTimes, at most
+	untimed uint64            // dials of pairs that would deserve them
 	once    [strangers]uint64 // the latest pairs that were in a flood, as hashes
 }
 
@@ -26,6 +28,7 @@ const strangers = 1 << 12
 const (
 	serversMax = 1 << 13
 	pairsMax   = 1 << 14
+	timedMax   = 1 << 11
 )
 
 // serverStat is what a server endpoint has done.
@@ -79,7 +82,7 @@ func (l *ledger) add(x *subject) {
 		if (est || cl.Bytes > 0) && x.traits&isFruitless == 0 {
 			p.ok.add(c.First.Time)
 		}
-		p.ports.add(x)
+		p.ports.add(x, l)
 	}
 	if est || c.Partial&assembler.NoStart != 0 {
 		p.path(c, v)
@@ -121,6 +124,22 @@ func (l *ledger) stranger(pair uint64) bool {
 		return false
 	}
 	*seen = pair
+	return true
+}
+
+// mayTime reports whether one more pair may have portTimes.
+func (l *ledger) mayTime() bool {
+	if l.timed >= timedMax && l.untimed%pairsMax == 0 {
+		l.timed = 0
+		for i := range l.pairs.items {
+			l.timed += b2i(l.pairs.items[i].val.ports.over != nil)
+		}
+	}
+	if l.timed >= timedMax {
+		l.untimed++
+		return false
+	}
+	l.timed++
 	return true
 }
 
@@ -170,7 +189,7 @@ func relationHash(client, server uint64) uint64 { return mix(client*3 ^ server) 
 
 func (l *ledger) clone() *ledger {
 	return &ledger{
-		once: l.once,
+		timed: l.timed, untimed: l.untimed, once: l.once,
 		servers: l.servers.clone(func(s *serverStat) {
 			s.ok.part()
 			if s.dialled != nil {

@@ -62,7 +62,7 @@ type portTimes struct {
 // are, do not matter.
 const portsTimed = 256
 
-func (u *portUse) add(x *subject) {
+func (u *portUse) add(x *subject, l *ledger) {
 	c, v := x.c, x.v
 	cl, sv := x.w.cl, x.w.sv
 	if u.min == 0 || cl.Port < u.min {
@@ -86,6 +86,9 @@ func (u *portUse) add(x *subject) {
 		return
 	}
 	if u.over == nil {
+		if !l.mayTime() {
+			return
+		}
 		u.over = new(portTimes)
 	}
 	u.over.add(x)
@@ -152,8 +155,10 @@ func (p *ports) finish(s *scene) (list []Finding) {
 			continue
 		}
 		if f, ok := u.exhaustion(k); ok {
+			f.overflow(p.ledger.untimed + p.ledger.pairs.dropped)
 			list = append(list, f)
 		} else if f, ok := u.churn(k); ok {
+			f.overflow(p.ledger.untimed + p.ledger.pairs.dropped)
 			list = append(list, f)
 		}
 	}
