@@ -48,7 +48,7 @@ func (n *neighbours) begin(who number, s start) {
 	}
 	b.ring[b.n%beginnings] = beginning{s.at, sv.last<<1 | uint32(b2i(s.refused))}
 	sv.last = b.n
-	if w := n.watches.at(sv.watch); w != nil && n.watches.room() {
+	if w := n.watches.of(sv); w != nil && n.watches.room() {
 		w.starts, w.sorted = append(w.starts, s), false
 	}
 }
@@ -92,11 +92,12 @@ const (
 	maxNotes   = 1 << 19 // 16 MB at most
 )
 
-func (ws *watches) at(i uint32) *watch {
-	if i == 0 || int(i) > len(ws.list) {
+// of is the watch on a server, nil if there is none.
+func (ws *watches) of(sv *server) *watch {
+	if sv.watch == 0 || int(sv.watch) > len(ws.list) {
 		return nil
 	}
-	return ws.list[i-1]
+	return ws.list[sv.watch-1]
 }
 
 // room counts a note, if there is room for it.
@@ -112,7 +113,7 @@ func (ws *watches) room() bool {
 // are too many, and notes what the question tells of its listener.
 func (n *neighbours) watch(q *question, v *view, out *Verdict) {
 	sv, ws := n.servers.val(q.server), &n.watches
-	w := ws.at(sv.watch)
+	w := ws.of(sv)
 	if w == nil {
 		if len(ws.list) >= maxWatches || q.server == 0 {
 			return
@@ -174,7 +175,7 @@ func (w *watch) sort() {
 // reset it before it ever sent anything, several at once, or its next SYN
 // was refused (inet_csk_listen_stop, RFC 9293 3.10.5).
 func (n *neighbours) listeners(q *question) {
-	w := n.watches.at(n.servers.val(q.server).watch)
+	w := n.watches.of(n.servers.val(q.server))
 	if q.died == 0 || w == nil {
 		return
 	}
@@ -237,7 +238,7 @@ func (v *Verdict) becomeListenerClosed(sure bool) {
 // fullQueues: where a listener's queue was full, SYNs that it did not answer
 // at that time met the same queue (tcp_conn_request, sk_acceptq_is_full).
 func (n *neighbours) fullQueues(q *question) {
-	w := n.watches.at(n.servers.val(q.server).watch)
+	w := n.watches.of(n.servers.val(q.server))
 	if q.verdict.Cause != ConnectTimeout || w == nil {
 		return
 	}
