@@ -195,6 +195,9 @@ func (f *Findings) look(c *assembler.Conn, v *Verdict) *subject {
 }
 
 func (x *subject) meet(r relation) {
+	if r == x.pair && x.pairHash != 0 {
+		return // as of the one before
+	}
 	x.pair = r
 	x.clientHash, x.serverHash = hashOf(&r.client), r.server.hash()
 	x.pairHash = relationHash(x.clientHash, x.serverHash)
