@@ -104,7 +104,7 @@ func (r *reading) analyse() (*output.Report, error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	stop, release := interrupted(r.names)
 	defer release()
-	open := capture.OpenConfig{Stdin: r.stdin, Filter: r.parsed, Code: r.program}
+	open := capture.OpenConfig{BatchSize: 2048, Stdin: r.stdin, Filter: r.parsed, Code: r.program}
 	if f := terminal(r.stderr); f != nil && !r.quiet {
 		width, _, _ := term.GetSize(int(f.Fd()))
 		bar := output.NewProgress(f, width, time.Now())
