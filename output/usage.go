@@ -32,6 +32,7 @@ Live
                              (root, tracefs)
   --metrics ADDR             serve Prometheus metrics, on loopback if only a
                              port is given
+  --metrics-hosts N          tell servers apart in them, N at the most (0)
 
 Black box
   -w, --write FILE           write all packets to FILE

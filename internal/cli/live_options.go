@@ -25,6 +25,7 @@ type live struct {
 	saveFiles     int
 	saveBytes     size
 	metrics       string
+	metricsHosts  int
 	kernel, blind bool // the kernel's events; without looking for processes
 }
 
@@ -46,6 +47,7 @@ func (l *live) flags(f *pflag.FlagSet) {
 	l.saveBytes = 1 << 30
 	f.Var(&l.saveBytes, "save-bytes", "")
 	f.StringVar(&l.metrics, "metrics", "", "")
+	f.IntVar(&l.metricsHosts, "metrics-hosts", 0, "")
 	f.BoolVar(&l.kernel, "kernel-events", false, "")
 	f.BoolVar(&l.blind, "no-processes", false, "")
 }
@@ -79,6 +81,8 @@ func (l *live) check(o *options) error {
 		return errors.New("--ss-at, --states, --since, --until and --conn look at a whole capture; with -i type -w FILE and analyse that")
 	case l.buffer < 128 || l.buffer > 4<<20:
 		return fmt.Errorf("-B %d: the ring needs 128 to %d KiB", l.buffer, 4<<20)
+	case l.metricsHosts < 0 || l.metricsHosts > 0 && l.metrics == "":
+		return errors.New("--metrics-hosts is a number of hosts, and goes with --metrics")
 	case l.duration < 0:
 		return fmt.Errorf("--duration %s: goes backwards; type 30s or 2h", l.duration)
 	}

@@ -25,7 +25,7 @@ func (m *meters) open(c *command) (err error) {
 	if c.metrics == "" {
 		return nil
 	}
-	m.Metrics = metrics.New(metrics.Config{Version: version()})
+	m.Metrics = metrics.New(metrics.Config{Version: version(), Host: c.metricsHosts > 0, MaxHosts: c.metricsHosts})
 	m.alive.beat()
 	m.Healthy(func() error {
 		if d := m.alive.since(); d > stuckAfter {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -125,10 +128,11 @@ func TestWatchMetrics(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	r := start(t, "-i", "lo", "--format", "ndjson", "--metrics", "127.0.0.1:0")
+	r := start(t, "-i", "lo", "--format", "ndjson", "--metrics", "127.0.0.1:0", "--metrics-hosts", "5")
 	page := regexp.MustCompile(`http://\S+`).FindString(r.stderr.String())
 	misbehave(t)
 	misbehave(t)
+	hosts := make(map[string]bool)
 	get := func() (refused, packets float64) {
 		resp, err := http.Get(page)
 		if err != nil {
@@ -142,6 +146,9 @@ func TestWatchMetrics(t *testing.T) {
 		}
 		for _, m := range families["hangup_connections_ended_total"].GetMetric() {
 			for _, l := range m.GetLabel() {
+				if l.GetName() == "host" {
+					hosts[l.GetValue()] = true
+				}
 				if l.GetValue() == "connection-refused" {
 					refused += m.GetCounter().GetValue()
 				}
@@ -155,6 +162,9 @@ func TestWatchMetrics(t *testing.T) {
 	r.until("two refused connections", func() bool { refused, _ := get(); return refused == 2 })
 	if _, packets := get(); packets == 0 {
 		t.Error("no packets are counted")
+	}
+	if !hosts["127.0.0.1"] {
+		t.Errorf("the server is not among the hosts: %v", hosts)
 	}
 	resp, err := http.Get(strings.TrimSuffix(page, "/metrics") + "/healthz")
 	if err != nil {
@@ -213,10 +223,89 @@ func TestWatchInterfaceRemoved(t *testing.T) {
 	}
 	ip("link", "add", "gone0", "type", "veth", "peer", "name", "gone1")
 	ip("link", "set", "gone0", "up")
+	// The watch gives up the privileges of this process, with all threads.
+	later := exec.Command("sh", "-c", "read line; ip link delete gone0")
+	now, err := later.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := later.Start(); err != nil {
+		t.Fatal(err)
+	}
 	r := start(t, "-i", "gone0", "--format", "text")
-	ip("link", "delete", "gone0")
+	fmt.Fprintln(now, "now")
+	if err := later.Wait(); err != nil {
+		t.Fatal(err)
+	}
 	if code := <-r.exit; code != 1 || !strings.Contains(r.stderr.String(), "gone0") || !strings.Contains(r.stdout.String(), "gone0 · live") {
 		t.Errorf("exit status %d: %s%s", code, r.stderr.String(), r.stdout.String())
+	}
+}
+
+// The second Ctrl-C ends at once, whatever hangs: here, who reads the report
+// does not read on.
+func TestWatchSecondInterruptKills(t *testing.T) {
+	const mark = "HANGUP_TEST_STUCK"
+	if os.Getenv(mark) != "" {
+		_ = loopbackUp()
+		os.Exit(Run([]string{"-i", "lo", "--all", "--format", "text"}, nil, os.Stdout, os.Stderr))
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root: it captures in a network namespace of its own")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), mark+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	nobody, stdout, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close()
+	fill(t, stdout)
+	cmd.Stdout = stdout
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); errors.Is(err, syscall.EPERM) {
+		t.Skip("needs the right to make network namespaces")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	stuck := bufio.NewScanner(stderr)
+	for stuck.Scan() && !strings.Contains(stuck.Text(), "watching") {
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for range 100 { // the first takes a while to be heard
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case err := <-ended:
+			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
+				t.Errorf("ended by itself: %v", err)
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	_ = cmd.Process.Kill()
+	t.Error("does not end")
+}
+
+// fill leaves no room in a pipe.
+func fill(t *testing.T, w *os.File) {
+	t.Helper()
+	fd := int(w.Fd())
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	for b := make([]byte, 4096); ; {
+		if _, err := syscall.Write(fd, b); err != nil {
+			break
+		}
+	}
+	if err := syscall.SetNonblock(fd, false); err != nil {
+		t.Fatal(err)
 	}
 }
 
