@@ -21,6 +21,8 @@ const (
 	burstWindow = second
 	// burstTimes is how many times the usual number must occur within the window.
 	burstTimes = 5
+	// burstAround is how many windows before and behind it are looked at too.
+	burstAround = 30
 	// burstChance is how improbable the number must be by chance: the window
 	// slides over a capture that may hold a million places for it.
 	burstChance = 1e-12
@@ -141,20 +143,43 @@ func burstsIn(ends []badEnd, span int64) (list []burst) {
 			break
 		}
 		usual := float64(len(ends)-(j-i)) * float64(window) / float64(span)
+		usual = max(usual, around(ends, i, j, window))
 		if n := float64(j - i); n < burstTimes*usual || tail(n, usual) > burstChance {
 			break
 		}
-		// The burst goes on as long as the next one follows within a window.
-		for i > 0 && ends[i].at-ends[i-1].at < window/2 {
+		// The burst goes on as long as the next one follows sooner than the
+		// usual ones do.
+		near := window / 2
+		if usual > 0 {
+			near = min(near, int64(float64(window)/(burstTimes*usual)))
+		}
+		for i > 0 && ends[i].at-ends[i-1].at < near {
 			i--
 		}
-		for j < len(ends) && ends[j].at-ends[j-1].at < window/2 {
+		for j < len(ends) && ends[j].at-ends[j-1].at < near {
 			j++
 		}
-		list = append(list, burst{slices.Clone(ends[i:j]), usual * float64(second) / float64(max(window, 1))})
+		rest := max(span-(ends[j-1].at-ends[i].at), 1)
+		list = append(list, burst{slices.Clone(ends[i:j]), float64(len(ends)-(j-i)) * float64(second) / float64(rest)})
 		ends = slices.Delete(ends, i, j)
 	}
 	return list
+}
+
+// around is how many ends occur per window in the time around ends[i:j]. A
+// capture may hold quiet hours besides the busy ones, whose steady share of
+// bad ends is no burst.
+func around(ends []badEnd, i, j int, window int64) float64 {
+	from, to := ends[i].at-burstAround*window, ends[j-1].at+burstAround*window
+	k := i
+	for k > 0 && ends[k-1].at >= from {
+		k--
+	}
+	n := j
+	for n < len(ends) && ends[n].at <= to {
+		n++
+	}
+	return float64(i-k+n-j) / (2 * burstAround)
 }
 
 // densest is the span of ends [i, j) that holds most within the window.
