@@ -114,6 +114,15 @@ func version() string {
 	return fmt.Sprintf("hangup %s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
+// page is where the report goes unless -o names a file: standard output, or
+// standard error if packets go to that.
+func (c *command) page() io.Writer {
+	if c.write == "-" {
+		return c.stderr
+	}
+	return c.stdout
+}
+
 // terminal is x's file if that is a terminal, else nil.
 func terminal(x any) *os.File {
 	if f, ok := x.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -126,7 +135,7 @@ func (c *command) columns() int {
 	if c.width > 0 {
 		return c.width
 	}
-	if f := terminal(c.stdout); f != nil {
+	if f := terminal(c.page()); f != nil {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			return w
 		}
@@ -144,6 +153,6 @@ func coloured(when string, tty bool, getenv func(string) string) bool {
 }
 
 func (c *command) style() output.Style {
-	on := coloured(c.color, c.out == "" && terminal(c.stdout) != nil, os.Getenv)
+	on := coloured(c.color, c.out == "" && terminal(c.page()) != nil, os.Getenv)
 	return output.Style{Width: c.columns(), Palette: output.NewPalette(on), Limit: c.limit, All: c.all, Verbose: c.verbose, Quiet: c.quiet}
 }

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"bytes"
+	"io"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,5 +79,25 @@ func TestColoured(t *testing.T) {
 		if got := coloured(c.when, c.tty, func(k string) string { return env[k] }); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
+	}
+}
+
+func TestPacketsToStandardOutput(t *testing.T) {
+	demo := filepath.Join("..", "..", "testdata", "demo.pcap")
+	var packets, page, again, ignored bytes.Buffer
+	if code := Run([]string{"-w", "-", demo}, nil, &packets, &page); code != exitDone {
+		t.Fatalf("exit status %d: %s", code, &page)
+	}
+	if !strings.Contains(page.String(), "32 connections") {
+		t.Errorf("no report beside the packets:\n%s", &page)
+	}
+	if code := Run([]string{"-q", "-"}, &packets, &again, &ignored); code != exitDone || !strings.Contains(again.String(), "32 connections") {
+		t.Errorf("exit status %d: the packets cannot be read: %s\n%s", code, &ignored, &again)
+	}
+	if code := Run([]string{"-w", "-", "-o", "-", demo}, nil, io.Discard, &page); code != exitUsage || !strings.Contains(page.String(), "name a file") {
+		t.Errorf("exit status %d: packets and report in one stream", code)
+	}
+	if code := Run([]string{"-w", filepath.Join(t.TempDir(), "missing", "f"), demo}, nil, io.Discard, &page); code != exitTrouble || !strings.Contains(page.String(), "in a directory that is yours") {
+		t.Errorf("exit status %d: %s", code, &page)
 	}
 }

@@ -260,8 +260,8 @@ func (c *command) sink() (w io.Writer, finish func(ok bool) error, err error) {
 	if c.out != "" && c.out != "-" {
 		return output.Create("-o", c.out)
 	}
-	w, finish = c.stdout, func(bool) error { return nil }
-	if f := terminal(c.stdout); f != nil {
+	w, finish = c.page(), func(bool) error { return nil }
+	if f := terminal(c.page()); f != nil {
 		w = colorable.NewColorable(f)
 	}
 	return w, finish, nil

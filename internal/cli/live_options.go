@@ -61,6 +61,8 @@ func (l *live) check(o *options) error {
 		return errors.New("--write-files is the number of files that --write-bytes cuts; type both")
 	case (l.writeBytes > 0 || l.writeFiles > 0) && l.write == "":
 		return errors.New("--write-bytes and --write-files go with -w FILE")
+	case l.write == "-" && o.out == "-":
+		return errors.New("-w - and -o - would mix packets and report; name a file for one of them")
 	}
 	if !l.watching() {
 		for name, set := range map[string]bool{

@@ -76,7 +76,7 @@ func (o *options) flags() *pflag.FlagSet {
 func (c *command) check() (err error) {
 	if c.format == "" {
 		c.format = "text"
-		if c.watching() && terminal(c.stdout) == nil {
+		if c.watching() && terminal(c.page()) == nil {
 			c.format = "ndjson" // somebody's program reads it
 		}
 	}

@@ -18,8 +18,8 @@ type sheet struct {
 
 func (c *command) sheet() (*sheet, error) {
 	if c.out == "" || c.out == "-" {
-		s := &sheet{Writer: c.stdout}
-		if f := terminal(c.stdout); f != nil {
+		s := &sheet{Writer: c.page()}
+		if f := terminal(c.page()); f != nil {
 			s.Writer = colorable.NewColorable(f)
 		}
 		return s, nil

@@ -66,7 +66,13 @@ func NewCapture(cfg CaptureConfig) (*Capture, error) {
 	case cfg.Name == "-" && cfg.MaxBytes > 0:
 		return nil, errors.New("-: standard output is not cut into files; name a file")
 	}
-	return c, c.begin()
+	if err := c.begin(); err != nil {
+		if c.file != nil { // its header found no room
+			c.file.Close()
+		}
+		return nil, err
+	}
+	return c, nil
 }
 
 // begin opens the next file.

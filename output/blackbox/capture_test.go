@@ -221,8 +221,15 @@ func TestFullDiskEndsTheFileNotTheRun(t *testing.T) {
 }
 
 func TestNewCaptureSaysWhatIsWrong(t *testing.T) {
-	if _, err := NewCapture(CaptureConfig{Name: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "name a file in a directory that is yours") {
-		t.Error(err)
+	dir := t.TempDir()
+	for _, name := range []string{dir, filepath.Join(dir, "missing", "t.pcapng")} {
+		c, err := NewCapture(CaptureConfig{Name: name})
+		if err == nil || !strings.Contains(err.Error(), "name a file in a directory that is yours") {
+			t.Error(err)
+		}
+		if c != nil {
+			t.Errorf("%s: there is nothing to close, yet something is returned", name)
+		}
 	}
 }
 
