@@ -96,6 +96,9 @@ func (l *dialLog) add(d dialled) {
 	if len(l.list) == dialsKept {
 		l.shed()
 	}
+	if len(l.list) == dialsKept/16 {
+		l.list = slices.Grow(l.list, dialsKept-len(l.list)) // one of so many will be full
+	}
 	l.list = append(l.list, d)
 }
 

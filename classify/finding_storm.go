@@ -91,7 +91,11 @@ func (l lostAt) compare(o lostAt) int {
 }
 
 func lossesOf(dials []dialled) *lostBy {
-	l := new(lostBy)
+	n := 0
+	for i := range dials {
+		n += b2i(dials[i].lost != 0)
+	}
+	l := &lostBy{list: make([]lostAt, 0, n)}
 	twice := repeated(dials)
 	for i := range dials {
 		if d := &dials[i]; d.lost != 0 {
