@@ -17,6 +17,7 @@ type box struct {
 	all   *blackbox.Capture
 	saver *blackbox.Saver
 	last  int64    // ns: when the latest frame came, if their number is limited
+	ended bool     // nothing more is written to the file of all, and that was told
 	reads []string // files that must not be written over
 }
 
@@ -110,11 +111,20 @@ func (b *box) forget(c *assembler.Conn) {
 	}
 }
 
-// flush has what was written so far read by whoever reads along.
-func (b *box) flush() {
-	if b.all != nil {
-		b.all.Flush()
+// flush has what was written so far read by whoever reads along. It returns
+// what ended the file of -w, once: whoever watches for days wants to know that
+// the disk is full before they end.
+func (b *box) flush() error {
+	if b.all == nil || b.ended {
+		return nil
 	}
+	b.all.Flush()
+	err := b.all.Err()
+	if err == nil {
+		return nil
+	}
+	b.ended = true
+	return fmt.Errorf("-w: %w", err)
 }
 
 func (b *box) count(c *metrics.Counters) {

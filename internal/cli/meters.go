@@ -37,7 +37,12 @@ func (m *meters) open(c *command) (err error) {
 		return err
 	}
 	if !c.quiet {
-		fmt.Fprintf(c.stderr, "hangup: metrics at http://%s/metrics\n", m.server.Addr())
+		at := m.server.Addr()
+		where := "http://" + at.String() + "/metrics"
+		if at.Network() == "unix" {
+			where = "/metrics of unix:" + at.String()
+		}
+		fmt.Fprintf(c.stderr, "hangup: metrics at %s\n", where)
 	}
 	if warning := m.server.Warning(); warning != "" {
 		c.complain(fmt.Errorf("%s", warning))

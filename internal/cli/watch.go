@@ -28,6 +28,7 @@ type watcher struct {
 	host     localHost
 	meters   meters
 	drops    drops
+	without  without
 
 	packets uint64
 	now     int64 // ns: latest time known
@@ -63,7 +64,7 @@ const (
 // watch follows interfaces until it is told to stop, and reports. It reports
 // whether --fail-on was hit.
 func (c *command) watch() (alarm bool, err error) {
-	w := &watcher{command: c, told: make(map[uint64]telling), started: time.Now()}
+	w := &watcher{command: c, told: make(map[uint64]telling), without: make(without), started: time.Now()}
 	w.findings.every, w.second.every = findingsEvery, time.Second
 	if err := w.open(); err != nil {
 		return false, errors.Join(err, w.close())
@@ -167,7 +168,12 @@ func (w *watcher) batch(b *capture.Batch) {
 
 func (w *watcher) everySecond(at time.Time) {
 	w.drops.events = w.src.DropEvents()
-	w.box.flush()
+	if err := w.box.flush(); err != nil {
+		w.complain(err)
+	}
+	for _, err := range w.without.news(w.src.Inputs()) {
+		w.complain(err)
+	}
 	w.meters.update(w)
 	if w.plain || !w.findings.due(at) {
 		return

@@ -207,6 +207,55 @@ func TestWatchKernelEvents(t *testing.T) {
 	}
 }
 
+// What a watch must go on without, it says at once: an interface that was
+// removed beside others, and a file that cannot be written any more.
+func TestWatchGoesOnWithout(t *testing.T) {
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs ip, of iproute2")
+	}
+	if !inNamespace(t) {
+		return
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // takes the file's beginning, and no more
+		if f, err := os.Open(pipe); err == nil {
+			f.Read(make([]byte, 1))
+			f.Close()
+		}
+	}()
+	if out, err := exec.Command("ip", "link", "add", "gone0", "up", "type", "veth", "peer", "name", "gone1").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	later := exec.Command("sh", "-c", "read line; ip link delete gone0")
+	now, err := later.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := later.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, "-i", "lo,gone0", "--format", "ndjson", "-w", pipe)
+	misbehave(t)
+	r.until("word of the file", func() bool { return strings.Contains(r.stderr.String(), "nothing more is written") })
+	fmt.Fprintln(now, "now")
+	if err := later.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	r.until("word of the interface", func() bool { return strings.Contains(r.stderr.String(), "gone0: the interface was removed") })
+	before := strings.Count(r.stdout.String(), "connection-refused")
+	misbehave(t)
+	r.until("the lines of afterwards", func() bool { return strings.Count(r.stdout.String(), "connection-refused") > before })
+	if n := strings.Count(r.stderr.String(), "nothing more is written"); n != 1 {
+		t.Errorf("told %d times, over and over: %s", n, r.stderr.String())
+	}
+	if code := r.stop(); code != 1 {
+		t.Errorf("exit status %d: %s", code, r.stderr.String())
+	}
+}
+
 // An interface that is removed ends the watch with an error, and a report.
 func TestWatchInterfaceRemoved(t *testing.T) {
 	if _, err := exec.LookPath("ip"); err != nil {
