@@ -184,10 +184,9 @@ func (f *Findings) flooded(x *subject, id uint64, syn assembler.Stamp) bool {
 }
 
 func (f *Findings) look(c *assembler.Conn, v *Verdict) *subject {
-	env := f.scene.env
-	f.view = view{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
+	f.view.look(c, f.scene.env)
 	x := &f.subject
-	x.c, x.v, x.w, x.env = c, v, &f.view, env
+	x.c, x.v, x.w, x.env = c, v, &f.view, f.view.env
 	x.meet(relationOf(c))
 	x.traits = traitsOf(x.w, v)
 	x.derived = [2]bool{}
