@@ -13,8 +13,9 @@ import (
 // meters are the Prometheus metrics of a watch; nothing without --metrics.
 type meters struct {
 	*metrics.Metrics
-	server *metrics.Server
-	alive  pulse
+	server  *metrics.Server
+	waiting waiting
+	alive   pulse
 }
 
 // stuckAfter is how long the loop may take before /healthz calls it stuck. It
@@ -56,6 +57,13 @@ func (m *meters) ended(c *assembler.Conn, v *classify.Verdict) {
 	}
 }
 
+// gone hears of a connection that the tracker lets go.
+func (m *meters) gone(c *assembler.Conn, now int64) {
+	if m.Metrics != nil {
+		m.waiting.add(c, now)
+	}
+}
+
 // latency measures from the latest packet of a batch that was just analysed.
 func (m *meters) latency(b *capture.Batch) {
 	if n := len(b.Packets); m.Metrics != nil && n > 0 {
@@ -75,7 +83,9 @@ func (m *meters) update(w *watcher) {
 	if m.Metrics == nil {
 		return
 	}
-	m.Open(open(w.tracker.States()))
+	states := open(w.tracker.States())
+	states[assembler.TimeWait.String()] += m.waiting.number(w.now)
+	m.Open(states)
 	m.Input(w.src.Inputs())
 	counters := metrics.Counters{Evicted: w.tracker.Evicted(), LatePackets: w.tracker.LatePackets()}
 	w.box.count(&counters)

@@ -204,6 +204,7 @@ func (w *watcher) over(c *assembler.Conn) {
 // done hears of a connection for the last time.
 func (w *watcher) done(c *assembler.Conn) {
 	w.drops.mark(c, w.now)
+	w.meters.gone(c, w.now)
 	w.analysis.Add(c)
 	w.box.forget(c)
 }
