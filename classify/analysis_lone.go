@@ -25,6 +25,12 @@ func (a *Analysis) AddLone(l *assembler.Lone) {
 		return
 	}
 	server, client := a.near.meetLone(l)
+	if v.Cause == StillOpen { // its neighbours have nothing to say
+		a.tellLone(l, v)
+		l.Expand(&a.lone)
+		a.enter(&a.lone, v)
+		return
+	}
 	if o := a.akin(kindOf(v, server, 0)); o != nil {
 		o.alike.note(l.Client, l.ID, l.SYN.Time, v)
 		a.tellLone(l, v)
@@ -53,10 +59,11 @@ func (a *Analysis) tellLone(l *assembler.Lone, v *Verdict) {
 	}
 }
 
-// loneVerdicts are what Judge says of any lone SYN: by whether its owner has
+// loneVerdicts are what Judge says of any lone SYN: by whether its repeat is
+// due, and whether its owner has
 // given up.
 type loneVerdicts struct {
-	templates [2]struct {
+	templates [3]struct {
 		known bool
 		Verdict
 	}
@@ -66,7 +73,8 @@ type loneVerdicts struct {
 // would have it judged otherwise. The verdict may be changed until the next.
 func (a *Analysis) loneVerdict(l *assembler.Lone, env Env) (v *Verdict, hangs bool) {
 	gaveUp := !env.Truncated && env.End-l.SYN.Time > loneSettle
-	t := &a.templates[b2i(gaveUp)]
+	due := env.End-l.SYN.Time >= synRetry
+	t := &a.templates[b2i(due)+b2i(gaveUp)]
 	if !t.known {
 		l.Expand(&a.lone)
 		a.look.look(&a.lone, env)
@@ -75,6 +83,9 @@ func (a *Analysis) loneVerdict(l *assembler.Lone, env Env) (v *Verdict, hangs bo
 	v = &a.verdict
 	*v = t.Verdict
 	v.Partial = l.Partial
+	if v.Class == Open {
+		v.Partial |= assembler.NoEnd
+	}
 	return v, !gaveUp
 }
 

@@ -83,6 +83,10 @@ func dialCancelled(v *view) (finding, bool) {
 	return finding{}, false
 }
 
+// synRetry is when (ns) a SYN is repeated for the first time (RFC 6298 2.1):
+// until then, silence is an answer on its way.
+const synRetry = second
+
 // connectTimeout: SYNs, and nothing came back (RFC 9293 3.8.3; tcp_write_timeout).
 func connectTimeout(v *view) (finding, bool) {
 	if !v.cl.SYN.Seen() || v.sv.Packets > 0 || v.cl.Packets > v.cl.SYN.Count || v.c.NResets > 0 {
@@ -90,6 +94,8 @@ func connectTimeout(v *view) (finding, bool) {
 	}
 	f := finding{class: TimedOut, by: ByUnknown, confidence: Likely}
 	switch {
+	case !v.gaveUp(&v.cl.SYN) && v.cl.SYN.Count == 1 && !v.lasts(v.cl.SYN.Last.Time, synRetry):
+		return finding{}, false // no repeat is due yet
 	case !v.gaveUp(&v.cl.SYN):
 		f.confidence = Possible
 		f.alts = doubts{{StillOpen, WhyMaybeTrying}}
