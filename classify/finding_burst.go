@@ -257,7 +257,7 @@ func (b *burst) report() Finding {
 	for i := range ends {
 		silent += b2i(ends[i].cause == RetransmissionTimeout || ends[i].cause == PeerVanished || ends[i].cause == KeepaliveTimeout)
 	}
-	f.What = "Connections that have nothing to do with one another do not end in the same moment by chance. " + event(by, sameBy >= shared, float64(silent) >= shared*float64(len(ends)), sameServer >= shared || sameHost >= shared, sameClient >= shared)
+	f.What = "So many connections do not end badly in the same moment by chance. " + event(by, sameBy >= shared, float64(silent) >= shared*float64(len(ends)), sameServer >= shared || sameHost >= shared, sameClient >= shared)
 	f.Advice = "Compare the time with deployments, restarts, failovers and network changes. For planned stops drain first: fail the readiness check, wait until no new connections come, then http.Server.Shutdown or grpc.Server.GracefulStop with a deadline below the orchestrator's kill."
 	return f
 }

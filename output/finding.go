@@ -56,7 +56,7 @@ func (t *text) titles(list []classify.Finding, from int) {
 		return
 	}
 	until := len(list)
-	if !t.style.Verbose && !t.style.All && until-from > manyTitles+1 {
+	if !t.style.Verbose && !t.style.All && t.style.Limit > 0 && until-from > manyTitles+1 {
 		until = from + manyTitles
 	}
 	for i := from; i < until; i++ {

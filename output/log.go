@@ -120,6 +120,41 @@ func (l *Log) object(v any) {
 	l.write(line.String())
 }
 
+// More is how many connections ended like others that were told one by one.
+type More struct {
+	Class    classify.Class
+	Cause    classify.Cause
+	By       classify.Party
+	Server   [16]byte
+	Port     uint16
+	N        uint64
+	From, To int64 // ns
+}
+
+type jsonMore struct {
+	Type        string `json:"type"`
+	Class       string `json:"class"`
+	Cause       string `json:"cause"`
+	By          string `json:"by"`
+	Addr        string `json:"addr"`
+	Port        uint16 `json:"port"`
+	Connections uint64 `json:"connections"`
+	Start       string `json:"start"`
+	End         string `json:"end"`
+}
+
+// More tells that m.N further connections are left out.
+func (l *Log) More(m More) {
+	addr := capture.Addr(m.Server)
+	if l.json {
+		l.object(jsonMore{"more", m.Class.String(), m.Cause.String(), m.By.String(), addr.String(), m.Port, m.N, stampText(m.From), stampText(m.To)})
+		return
+	}
+	l.write(paint(l.faint, logTime(m.To)) + "  " + l.class(m.Class, pad(m.Class.String(), classColumn-1)) +
+		paint(l.bold, pad(m.Cause.String(), causeColumn+1)) +
+		fmt.Sprintf("and %s more at %s in %s, not listed\n", count(m.N), addrPort(addr, m.Port), plain(span(m.To-m.From))))
+}
+
 const byColumn = 12
 
 // line tells of an ended connection in one line, however long: when, how,

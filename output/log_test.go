@@ -93,6 +93,17 @@ func TestLogTellsFindingsOnce(t *testing.T) {
 	}
 }
 
+func TestLogFolds(t *testing.T) {
+	m := More{Class: classify.TimedOut, Cause: classify.ConnectTimeout, Server: [16]byte{10: 0xff, 11: 0xff, 12: 192, 14: 2, 15: 7}, Port: 443, N: 3210, From: epoch, To: epoch + 1e10}
+	var out lines
+	NewLog(&out, FormatText, nil).More(m)
+	NewLog(&out, FormatNDJSON, nil).More(m)
+	if len(out) != 2 || !strings.Contains(out[0], "connect-timeout") || !strings.Contains(out[0], "and 3,210 more at 192.0.2.7:443 in 10 s, not listed") {
+		t.Errorf("%q", out)
+	}
+	validate(t, schema(t), []byte(out[1]))
+}
+
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("no room") }

@@ -43,6 +43,18 @@ type Report struct {
 	Total  uint64
 }
 
+// start is when the capture began (ns): with its first packet of any kind, from
+// which Wireshark counts seconds, too.
+func (r *Report) start() int64 {
+	first := r.Conns.Summary().First
+	for i := range r.Inputs {
+		if t := r.Inputs[i].First; t != 0 && (first == 0 || t < first) {
+			first = t
+		}
+	}
+	return first
+}
+
 // Format is a way to print a report.
 type Format int
 

@@ -27,7 +27,7 @@ func Select(r Report, f *Filter) *Report {
 	sum := all.Summary()
 	r.Filter, r.Total = strings.Join(f.words, ", "), sum.Connections
 	s := &selected{Connections: all, sum: classify.Summary{First: sum.First, Last: sum.Last, End: sum.End}}
-	since, until := f.since.in(sum.First, sum.Last), f.until.in(sum.First, sum.Last)
+	since, until := f.since.in(r.start(), sum.Last), f.until.in(r.start(), sum.Last)
 	hosts := make(map[[16]byte]bool)
 	for i := range all.Len() {
 		c, v := all.Conn(i), all.Verdict(i)
@@ -65,7 +65,7 @@ func Findings(all Report, f *Filter) []classify.Finding {
 	place := *f
 	place.anyClass, place.anyCause, place.anyBy, place.Conn = true, true, true, ConnSpec{}
 	sum := all.Conns.Summary()
-	since, until := f.since.in(sum.First, sum.Last), f.until.in(sum.First, sum.Last)
+	since, until := f.since.in(all.start(), sum.Last), f.until.in(all.start(), sum.Last)
 	list := classify.NewFindings(all.Env)
 	chosen := make(map[uint64]bool)
 	for i := range all.Conns.Len() {

@@ -68,8 +68,8 @@ func (t *text) header() {
 		}
 	}
 	packets := plural(t.r.Packets, "TCP packet")
-	if t.sum.Packets != t.r.Packets {
-		packets = plural(t.r.Packets, "packet") + keep(" ("+count(t.sum.Packets)+" of them TCP)")
+	if tcp := t.sum.Packets + t.r.LatePackets; tcp != t.r.Packets {
+		packets = plural(t.r.Packets, "packet") + keep(" ("+count(tcp)+" of them TCP)")
 	}
 	var filtered uint64
 	for i := range in {

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -31,4 +33,22 @@ func (c *command) interfaces() error {
 		fmt.Fprintf(w, "%d.%s\t[%s]\t%s\t%s\n", i+1, f.Name, strings.Join(is, ", "), f.Link, strings.Join(addrs, " "))
 	}
 	return w.Flush()
+}
+
+// named replaces numbers of the list by names, as tcpdump does; an interface
+// may be named like a number.
+func named(ifaces []string) []string {
+	list, err := capture.Interfaces()
+	if err != nil {
+		return ifaces // whoever opens them says what is wrong
+	}
+	names := slices.Clone(ifaces)
+	for k, name := range names {
+		n, err := strconv.Atoi(name)
+		known := slices.ContainsFunc(list, func(i capture.Interface) bool { return i.Name == name })
+		if err == nil && !known && n >= 1 && n <= len(list) {
+			names[k] = list[n-1].Name
+		}
+	}
+	return names
 }

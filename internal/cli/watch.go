@@ -34,6 +34,7 @@ type watcher struct {
 	now     int64 // ns: latest time known
 	told    map[uint64]telling
 	spare   assembler.Conn
+	fold    fold
 	closing bool // what comes now was open when the watch ended
 
 	started  time.Time
@@ -78,10 +79,12 @@ func (c *command) watch() (alarm bool, err error) {
 
 // open makes ready everything that needs privileges, and then gives them up.
 func (w *watcher) open() (err error) {
+	w.ifaces = named(w.ifaces)
 	if w.out, err = w.sheet(); err != nil {
 		return err
 	}
 	w.log = output.NewLog(w.out, w.show, w.style().Palette)
+	w.fold = fold{kinds: make(map[foldKind]*folded), tell: w.log.More}
 	if err := w.box.open(w.command, func() places { return w.src }, true); err != nil {
 		return err
 	}
@@ -167,6 +170,7 @@ func (w *watcher) batch(b *capture.Batch) {
 }
 
 func (w *watcher) everySecond(at time.Time) {
+	w.fold.flush(w.now, false)
 	w.drops.events = w.src.DropEvents()
 	if err := w.box.flush(); err != nil {
 		w.complain(err)
@@ -235,19 +239,20 @@ func (w *watcher) tell(c *assembler.Conn, v *classify.Verdict, again bool) {
 		w.meters.ended(c, v)
 	}
 	bad := v.Severity() > 0
-	if !w.filter.Keeps(c, v) || w.quiet && !w.box.saving() || !bad && !w.all {
+	if !w.filter.Keeps(c, v) || !bad && !w.all {
 		return
 	}
 	env := w.env()
-	r := classify.Explain(c, *v, env)
 	beside := output.Beside{Revised: again}
-	w.host.beside(&r, env, &beside)
 	if bad && !w.closing {
 		beside.Saved = w.box.save(c, v, env)
 	}
-	if !w.quiet {
-		w.log.Ended(&r, &beside)
+	if w.quiet || !w.all && !w.fold.admits(w.now, c, v) {
+		return
 	}
+	r := classify.Explain(c, *v, env)
+	w.host.beside(&r, env, &beside)
+	w.log.Ended(&r, &beside)
 }
 
 // finish ends the analysis and prints the whole report.
@@ -258,6 +263,7 @@ func (w *watcher) finish(trouble error) (alarm bool, err error) {
 	w.analysis.Ends(env)
 	w.tracker.Finish()
 	w.analysis.Finish(env)
+	w.fold.flush(w.now, true)
 	r := w.report(w.analysis)
 	err = w.print(r)
 	for i := range r.Inputs {

@@ -38,7 +38,10 @@ func (w *watcher) listen() (stop func()) {
 // signalled does what a signal asks for.
 func (w *watcher) signalled(s os.Signal) error {
 	if slices.Contains(reopenSignals(), s) {
-		return w.out.reopen()
+		if err := w.out.reopen(); err != nil {
+			w.complain(err) // better into the old file than nowhere
+		}
+		return nil
 	}
 	return w.print(w.report(w.interim()))
 }

@@ -35,7 +35,24 @@ func (j *job) encode(section capture.PcapngSection, describe func(uint16) captur
 			}, said[i]...)
 		}
 	}
+	if err == nil {
+		err = w.Finish(j.watched)
+	}
 	return b.Bytes(), err
+}
+
+// watched tells how long the connection was watched: the silence behind its
+// last packet is a part of the evidence.
+func (j *job) watched(iface uint16) (s capture.PcapngStatistics) {
+	s.End = j.end
+	for i := range j.trail.packets {
+		p := &j.trail.packets[i]
+		s.End = max(s.End, p.time)
+		if p.iface == iface {
+			s.Received++
+		}
+	}
+	return s
 }
 
 // comments are what the evidence says of each packet.
