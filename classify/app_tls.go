@@ -82,7 +82,7 @@ func (a *appView) tlsNotified() *AppOutcome {
 	if !a.handshakeDone() || !a.peer.AtBoundary() || !s.AlertLast(mayBeTLS13(a.c)) || a.o.LastData.Time > a.ownEnd().Time {
 		return nil
 	}
-	return says(tlsName, tokenEOF, "EOF", "after what looks like close_notify, without FIN"+sealedNote)
+	return says(tlsName, tokenEOF, "EOF", "after what looks like close_notify, without FIN"+sealedNote+aboveEOF)
 }
 
 // tlsPlainPeer: bytes that begin no TLS record, in answer to TLS
@@ -255,7 +255,7 @@ func (a *appView) tlsSocketError() *AppOutcome {
 	s := a.peer.TLS()
 	call := a.socketError()
 	if a.peer.AtBoundary() && a.handshakeDone() && s.AlertLast(mayBeTLS13(a.c)) {
-		return says(tlsName, tokenEOF, "EOF", "what looks like close_notify came before the reset and is read first; Write meets the reset"+sealedNote)
+		return says(tlsName, tokenEOF, "EOF", "what looks like close_notify came before the reset and is read first; Write meets the reset"+sealedNote+aboveEOF)
 	}
 	note := fmt.Sprintf("again from every later Read; if Write came first, that has and keeps `%s`, and Read returns `EOF`", a.w.write(call.Error).Text)
 	if !a.handshakeDone() {
