@@ -132,4 +132,8 @@ type View struct {
 	FirstEnd string `json:"first_end,omitempty"` // as in Conn
 	Flag     string `json:"flag,omitempty"`
 	Why      string `json:"why"`
+
+	// Blind: what the programs' calls met is not on this wire, whatever came
+	// of it, and so they are not compared.
+	Blind bool `json:"blind,omitempty"`
 }
