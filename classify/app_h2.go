@@ -74,7 +74,7 @@ func (a *appView) http2Client(own, peer *assembler.H2State) *AppOutcome {
 // dropped: the client reset its own requests.
 func dropped(own *assembler.H2State) *AppOutcome {
 	return says(http2Name, tokenCanceled, "context canceled", fmt.Sprintf(
-		"if the program cancelled: the client dropped %s by RST_STREAM; `context deadline exceeded` if a deadline did; no error if it closed the Body unread", appCount(int(own.Resets), "request")))
+		"if the program cancelled: the client dropped %s by RST_STREAM; `context deadline exceeded` if a deadline did, `http2: client connection lost` if a PING went unanswered; no error if it closed the Body unread", appCount(int(own.Resets), "request")))
 }
 
 // resetStream: the server reset requests. http.Transport repeats some
