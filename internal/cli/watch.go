@@ -278,7 +278,7 @@ func (w *watcher) report(a *classify.Analysis) *output.Report {
 		Inputs: w.src.Inputs(), Packets: w.packets, Conns: a, Env: w.env(), OrphanICMP: w.tracker.OrphanICMP(),
 		LatePackets: w.tracker.LatePackets(), Evicted: w.tracker.Evicted(),
 	}
-	if !w.plain {
+	if !w.plain || w.alarm.NeedsFindings() {
 		r.Findings = a.Findings(r.Inputs...)
 	}
 	return r
