@@ -2,7 +2,6 @@ package classify
 
 import (
 	"fmt"
-	"sort"
 
 	"hangup/assembler"
 )
@@ -25,7 +24,7 @@ const (
 // (RFC 8305; net.dialParallel), by the endpoint that failed, as a hash.
 type eyeballs map[uint64]eyeball
 
-// eyeballsMax is of how many endpoints those long past are remembered.
+// eyeballsMax is of how many endpoints they are told.
 const eyeballsMax = 256
 
 type eyeball struct {
@@ -35,95 +34,17 @@ type eyeball struct {
 	refused uint64
 }
 
-// team is whose dials may race: one host, known by its MAC (where that is a
-// router's, with several clients behind it, nobody can tell whose dial it
-// was), or loopback; to one port over one family.
-type team struct {
-	link uint64
-	port uint16
-	v6   bool
-	loop bool
-}
-
-func (d *dialled) team() (t team, ok bool) {
-	t = team{d.link, d.port, d.flags&dialV6 != 0, d.flags&dialLoopback != 0}
-	if t.loop {
-		t.link = 0
-	}
-	return t, t.loop || t.link != 0
-}
-
-// eyeballsOf looks for races in dials, which are in order.
-func eyeballsOf(dials []dialled) eyeballs {
-	var failed, won [2]bool
-	for i := range dials {
-		f := dials[i].flags
-		v6 := b2i(f&dialV6 != 0)
-		failed[v6] = failed[v6] || f&(dialFailed|dialCounted) == dialFailed
-		won[v6] = won[v6] || f&dialWon != 0
-	}
-	if !(failed[0] && won[1] || failed[1] && won[0]) {
-		return eyeballs{}
-	}
-	lost := map[team]bool{}
-	for i := range dials {
-		if t, ok := dials[i].team(); ok && dials[i].flags&(dialFailed|dialCounted) == dialFailed {
-			lost[t] = true
-		}
-	}
-	winners := map[team][]*dialled{}
-	for i := range dials {
-		t, ok := dials[i].team()
-		rival := t
-		rival.v6 = !t.v6
-		if ok && lost[rival] && dials[i].flags&dialWon != 0 {
-			winners[t] = append(winners[t], &dials[i])
-		}
-	}
-	out := eyeballs{}
-	for i := range dials {
-		d := &dials[i]
-		t, ok := d.team()
-		t.v6 = !t.v6
-		if !ok || d.flags&(dialFailed|dialCounted) != dialFailed {
-			continue
-		}
-		if o := d.winner(winners[t]); o != nil {
-			g := out[d.server]
-			g.add(d, o)
-			out[d.server] = g
-		}
-	}
-	return out
-}
-
-// winner is the dial among list that began about when d did, nil if there is
-// none, or several hosts' could be it.
-func (d *dialled) winner(list []*dialled) (found *dialled) {
-	from := sort.Search(len(list), func(i int) bool { return list[i].at > d.at-eyeballsWindow })
-	for _, o := range list[from:] {
-		if o.at-d.at >= eyeballsWindow {
-			break
-		}
-		if found != nil && found.client != o.client {
-			return nil
-		}
-		found = o
-	}
-	return found
-}
-
-func (g *eyeball) add(lost, won *dialled) {
+func (g *eyeball) add(lost *loser, won *winning) {
 	if g.n == 0 || won.server < g.other {
 		g.other = won.server
 	}
-	if lost.flags&dialRefused != 0 {
+	if lost.refused {
 		g.refused++
 	}
-	g.delay.add(max(won.at-lost.at, 0))
-	g.count(lost.at)
-	e := example{id: lost.id, at: lost.at, points: [3]point{
-		{lost.stamp(), assembler.Client, saysSYN, 0}, {won.stamp(), assembler.Client, saysOtherFamily, 0}}}
+	g.delay.add(max(won.at.Time-lost.at.Time, 0))
+	g.count(lost.at.Time)
+	e := example{id: lost.id, at: lost.at.Time, points: [3]point{
+		{lost.at, assembler.Client, saysSYN, 0}, {won.at, assembler.Client, saysOtherFamily, 0}}}
 	if g.keeps(&e) {
 		g.keep(&e)
 	}

@@ -69,6 +69,7 @@ func (s *scene) length() int64 { return max(s.env.End-s.first, 1) }
 type Findings struct {
 	scene      scene
 	dials      dialLog
+	families   families
 	collectors []subscriber
 	view       view    // of the connection being added, and
 	subject    subject // what collectors see of it: kept to spare the allocator
@@ -106,7 +107,7 @@ func (f *Findings) At(env Env) { f.scene.env = env }
 
 // Clone returns an independent copy.
 func (f *Findings) Clone() *Findings {
-	c := &Findings{scene: f.scene, dials: f.dials.clone()}
+	c := &Findings{scene: f.scene, dials: f.dials.clone(), families: f.families.clone()}
 	l := f.scene.ledger.clone()
 	c.scene.ledger, c.scene.scans = l, f.scene.scans.clone(l)
 	for _, k := range f.collectors {
@@ -136,7 +137,8 @@ func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	s.ledger.add(x)
 	if x.w.cl.SYN.Seen() {
 		s.scans.add(x)
-		f.dials.note(x)
+		f.dials.note(x, c.ID, x.w.cl.SYN.First, lossOf(c, v))
+		f.families.add(x)
 	}
 	for i := range f.collectors {
 		if k := &f.collectors[i]; k.wants&x.traits != 0 {
@@ -208,9 +210,8 @@ func (x *subject) meet(r relation) {
 func (f *Findings) Finish(inputs ...capture.Input) []Finding {
 	s := f.scene
 	s.inputs = inputs
-	var waves storms
-	waves, s.eyeballs = f.dials.judge()
-	list := slices.Concat(s.scans.finish(&s), waves.findings(&s), s.eyeballs.findings(&s))
+	s.eyeballs = f.families.judge()
+	list := slices.Concat(s.scans.finish(&s), f.dials.judge().findings(&s), s.eyeballs.findings(&s))
 	for _, k := range f.collectors {
 		list = append(list, k.finish(&s)...)
 	}

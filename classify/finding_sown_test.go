@@ -50,7 +50,7 @@ func sow(t *testing.T, n int, seed uint64) {
 		t.Errorf("%d connections of %d", a.Len(), stats.Connections)
 	}
 	all := orders(judgedOf(a))
-	if a.Len() > 120_000 {
+	if a.Len() > 60_000 {
 		// Beyond what the log of dials holds they must come roughly in time.
 		all = map[string][]judged{"endings": all["endings"]}
 	}

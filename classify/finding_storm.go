@@ -3,6 +3,7 @@ package classify
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"hangup/assembler"
@@ -38,20 +39,29 @@ type wave struct {
 	shown          [maxExamples]dialled
 }
 
-// stormsOf looks for waves in dials, which are in order.
-func stormsOf(dials []dialled) storms {
-	if !manyLose(dials) {
+// stormsOf looks for waves among the dials before a time.
+func stormsOf(dials []dialled, until int64) storms {
+	crowded := crowdedServers(dials)
+	if crowded == nil {
 		return nil
 	}
-	lost := lossesOf(dials)
-	again := map[uint64][]*dialled{} // reconnects by server
+	var back, lost []*dialled
 	for i := range dials {
-		if d := &dials[i]; d.flags&dialCounted == 0 && lost.before(d) {
-			again[d.server] = append(again[d.server], d)
+		d := &dials[i]
+		if !crowded.has(d.server) {
+			continue
+		}
+		if d.at != retired && d.at < until {
+			back = append(back, d)
+		}
+		if d.lost != 0 {
+			lost = append(lost, d)
 		}
 	}
+	slices.SortFunc(back, byTime)
+	slices.SortFunc(lost, func(a, b *dialled) int { return cmp.Compare(a.lost, b.lost) })
 	out := storms{}
-	for server, list := range again {
+	for server, list := range reconnectsOf(back, lost) {
 		if s := waves(list); s.waves > 0 {
 			out[server] = s
 		}
@@ -59,83 +69,53 @@ func stormsOf(dials []dialled) storms {
 	return out
 }
 
-// manyLose reports whether enough clients lost connections for a wave of them.
-func manyLose(dials []dialled) bool {
-	type pair struct{ client, server uint64 }
-	var known [stormClients]pair
-	n := 0
-	for i := range dials {
-		if p := (pair{dials[i].client, dials[i].server}); dials[i].lost != 0 && !slices.Contains(known[:n], p) {
-			known[n] = p
-			if n++; n == stormClients {
-				return true
-			}
-		}
-	}
-	return false
-}
+// serverBits is a word of bits for each of many servers, by their hashes; few
+// share one.
+type serverBits [1 << 12]uint64
 
-// lostBy are connections that clients lost, in the order of pair and time.
-type lostBy struct {
-	list  []lostAt
-	pairs [1 << 10]uint64 // a bitmap of those in list
-}
+func (b *serverBits) at(server uint64) *uint64 { return &b[server%uint64(len(b))] }
 
-type lostAt struct {
-	pair uint64
-	at   int64
-}
+// has reports whether any bit of the server's is set.
+func (b *serverBits) has(server uint64) bool { return *b.at(server) != 0 }
 
-func (l lostAt) compare(o lostAt) int {
-	return cmp.Or(cmp.Compare(l.pair, o.pair), cmp.Compare(l.at, o.at))
-}
-
-func lossesOf(dials []dialled) *lostBy {
-	n := 0
-	for i := range dials {
-		n += b2i(dials[i].lost != 0)
-	}
-	l := &lostBy{list: make([]lostAt, 0, n)}
-	twice := repeated(dials)
+// crowdedServers are those of which so many clients lost connections that all
+// of them could be a wave, and a few others; nil if there is none. A client is
+// one of 64 bits: stormClients of them set three or less once in a million.
+func crowdedServers(dials []dialled) *serverBits {
+	b := new(serverBits)
 	for i := range dials {
 		if d := &dials[i]; d.lost != 0 {
-			k := relationHash(d.client, d.server)
-			if twice[k>>6%repeatWords]&(1<<(k%64)) == 0 {
-				continue
-			}
-			l.list = append(l.list, lostAt{k, d.lost})
-			l.pairs[k>>6%1024] |= 1 << (k % 64)
+			*b.at(d.server) |= 1 << (d.client % 64)
 		}
 	}
-	slices.SortFunc(l.list, lostAt.compare)
-	return l
+	some := false
+	for i := range b {
+		if bits.OnesCount64(b[i]) < 4 {
+			b[i] = 0
+		}
+		some = some || b[i] != 0
+	}
+	if !some {
+		return nil
+	}
+	return b
 }
 
-// repeatWords is the size of the bitmaps that tell pairs of one dial, which
-// are most in a scan: those cannot have come back.
-const repeatWords = 1 << 14
-
-// repeated is a bitmap of the pairs with several dials, and of few others.
-func repeated(dials []dialled) []uint64 {
-	once, twice := make([]uint64, repeatWords), make([]uint64, repeatWords)
-	for i := range dials {
-		k := relationHash(dials[i].client, dials[i].server)
-		w, bit := k>>6%repeatWords, uint64(1)<<(k%64)
-		twice[w] |= once[w] & bit
-		once[w] |= bit
+// reconnectsOf are the dials, by server and in the order of time, of which the
+// client had lost a connection to the same server a short while before. Both
+// lists are in order.
+func reconnectsOf(dials, lost []*dialled) map[uint64][]*dialled {
+	latest := make(map[uint64]int64) // when a pair lost a connection
+	again := map[uint64][]*dialled{}
+	for _, d := range dials {
+		for ; len(lost) > 0 && lost[0].lost < d.at; lost = lost[1:] {
+			latest[lost[0].pair()] = lost[0].lost
+		}
+		if t, ok := latest[d.pair()]; ok && d.at-t < stormLoss {
+			again[d.server] = append(again[d.server], d)
+		}
 	}
-	return twice
-}
-
-// before reports whether the client of d had lost a connection to the same
-// server a short while before.
-func (l *lostBy) before(d *dialled) bool {
-	k := relationHash(d.client, d.server)
-	if l.pairs[k>>6%1024]&(1<<(k%64)) == 0 {
-		return false
-	}
-	i, _ := slices.BinarySearchFunc(l.list, lostAt{k, d.at}, lostAt.compare)
-	return i > 0 && l.list[i-1].pair == k && d.at-l.list[i-1].at < stormLoss
+	return again
 }
 
 // waves finds the windows in which most clients came back.

@@ -1,0 +1,212 @@
+package classify
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"hangup/assembler"
+)
+
+// families pits failed dials of one address family against the connections
+// over the other that the same program got instead.
+//
+// Of those that connected it keeps one for each team and roundTime: the first.
+// Where more share a place than it has room for, the latest stay, whatever the
+// order in which they come. Of those that failed it keeps losersKept; when
+// there are more, the older half is judged, and goes.
+type families struct {
+	won    *[winPlaces][winRoom]winning
+	teams  [1 << 6]uint64 // a bitmap of teams that won, by hash
+	losers []loser
+	floor  int64    // older losers are judged at once
+	past   eyeballs // of losers that were judged
+}
+
+const (
+	winBits   = 13
+	winPlaces = 1 << winBits
+	winRoom   = 4
+	// roundBits make a round half a second: far below eyeballsWindow.
+	roundBits = 29
+	// losersKept take 1 MB.
+	losersKept = 1 << 14
+)
+
+// winning is a dial that connected: the first of its team in its round.
+type winning struct {
+	at             assembler.Stamp // of its SYN
+	team           team            // 0: no dial
+	client, server uint64          // host and endpoint, as hashes; client is 0 if several connected in the round
+}
+
+// loser is a dial that failed.
+type loser struct {
+	at      assembler.Stamp // of its SYN
+	id      uint64
+	rivals  team   // those of the other family
+	server  uint64 // as a hash
+	refused bool
+}
+
+// team is whose dials may race, as a hash: one host, known by its MAC (where
+// that is a router's, with several clients behind it, nobody can tell whose
+// dial it was), or loopback; to one port over one family. 0 is nobody's.
+type team uint64
+
+func teamOf(x *subject, v6 bool) team {
+	link, loop := x.w.cl.Link, loopback(&x.pair.client)
+	if loop {
+		link = 1
+	}
+	if link == 0 {
+		return 0
+	}
+	return team(mix(link<<16^uint64(x.pair.server.port)) ^ uint64(b2i(v6)) | 2)
+}
+
+// loopback reports whether a is 127.0.0.0/8 or ::1.
+func loopback(a *[16]byte) bool {
+	return *a == [16]byte{15: 1} || *(*[13]byte)(a[:13]) == [13]byte{10: 0xff, 11: 0xff, 12: 127}
+}
+
+func (f *families) add(x *subject) {
+	c, syn := x.c, x.w.cl.SYN.First
+	switch {
+	case failedDial(x.v):
+		if t := teamOf(x, !c.V6); t != 0 {
+			f.lose(loser{syn, c.ID, t, x.serverHash, x.v.Cause == ConnectionRefused})
+		}
+	case c.Established.Seen():
+		if t := teamOf(x, c.V6); t != 0 {
+			f.win(winning{syn, t, x.clientHash, x.serverHash})
+		}
+	}
+}
+
+func (w *winning) round() int64 { return w.at.Time >> roundBits }
+
+// place is where the team's winner of a round is, if it is known.
+func (f *families) place(t team, round int64) *[winRoom]winning {
+	return &f.won[(uint64(t)^uint64(round)*0x9e3779b97f4a7c15)>>(64-winBits)]
+}
+
+func (f *families) win(w winning) {
+	if f.won == nil {
+		f.won = new([winPlaces][winRoom]winning)
+	}
+	p := f.place(w.team, w.round())
+	for i := range p {
+		o := &p[i]
+		switch {
+		case o.team == w.team && o.round() == w.round():
+			if o.client != w.client {
+				o.client, w.client = 0, 0
+			}
+			if w.before(o) {
+				*o = w
+			}
+			return
+		case o.older(&w): // they stand in the order of rounds, the latest first
+			copy(p[i+1:], p[i:])
+			*o = w
+			f.teams[w.team>>6%64] |= 1 << (w.team >> 12 % 64)
+			return
+		}
+	}
+}
+
+func (w *winning) before(o *winning) bool {
+	return cmp.Or(cmp.Compare(w.at.Time, o.at.Time), cmp.Compare(w.at.Ref, o.at.Ref)) < 0
+}
+
+// older reports whether w has to make room for o.
+func (w *winning) older(o *winning) bool {
+	return w.team == 0 || cmp.Or(cmp.Compare(w.round(), o.round()), cmp.Compare(w.team, o.team)) < 0
+}
+
+func (f *families) lose(l loser) {
+	if l.at.Time < f.floor {
+		f.judgeOne(f.past, &l)
+		return
+	}
+	if len(f.losers) == losersKept {
+		f.shed()
+	}
+	f.losers = append(f.losers, l)
+}
+
+// shed judges the older half of the losers.
+func (f *families) shed() {
+	slices.SortFunc(f.losers, func(a, b loser) int {
+		return cmp.Or(cmp.Compare(a.at.Time, b.at.Time), cmp.Compare(a.id, b.id))
+	})
+	if f.past == nil {
+		f.past = eyeballs{}
+	}
+	half := f.losers[:losersKept/2]
+	f.floor = half[len(half)-1].at.Time
+	for i := range half {
+		f.judgeOne(f.past, &half[i])
+	}
+	f.losers = f.losers[:copy(f.losers, f.losers[len(half):])]
+}
+
+// judgeOne counts a loser if somebody won against it.
+func (f *families) judgeOne(into eyeballs, l *loser) {
+	w := f.winner(l)
+	if w == nil {
+		return
+	}
+	g, known := into[l.server]
+	if !known && len(into) >= eyeballsMax {
+		return
+	}
+	g.add(l, w)
+	into[l.server] = g
+}
+
+// winner is the dial of the rivals that began next to l, rather behind it than
+// before; nil if there is none about that time, or several hosts' could be it.
+func (f *families) winner(l *loser) (found *winning) {
+	if f.teams[l.rivals>>6%64]&(1<<(l.rivals>>12%64)) == 0 {
+		return nil
+	}
+	for r := (l.at.Time - eyeballsWindow) >> roundBits; r <= (l.at.Time+eyeballsWindow)>>roundBits; r++ {
+		p := f.place(l.rivals, r)
+		for i := range p {
+			w := &p[i]
+			d := w.at.Time - l.at.Time
+			if w.team != l.rivals || w.round() != r || d <= -eyeballsWindow || d >= eyeballsWindow {
+				continue
+			}
+			if w.client == 0 || found != nil && found.client != w.client {
+				return nil
+			}
+			if found == nil || found.at.Time < l.at.Time {
+				found = w
+			}
+		}
+	}
+	return found
+}
+
+func (f *families) clone() families {
+	c := *f
+	if f.won != nil {
+		own := *f.won
+		c.won = &own
+	}
+	c.losers, c.past = slices.Clone(f.losers), maps.Clone(f.past)
+	return c
+}
+
+// judge tells of all dials that lost a race.
+func (f *families) judge() eyeballs {
+	out := eyeballs{}
+	for i := range f.losers {
+		f.judgeOne(out, &f.losers[i])
+	}
+	out.join(f.past)
+	return out
+}
