@@ -28,12 +28,12 @@ func (t *Tracker) feed(f *flow, from Side, p *capture.Packet) {
 func otherFraming() Framing { return Framing{proto: AppOther, flags: framingDeaf} }
 
 // framing is End.App of a flow.
-func (t *Tracker) framing(f *flow, s Side) Framing {
+func (t *Tracker) framing(f *flow, s Side) *Framing {
 	switch app := f.tail[s].app; {
 	case f.has(s, endDeaf):
-		return otherFraming()
+		return &t.otherApp
 	case app != 0:
-		return *t.apps.at(app - 1)
+		return t.apps.at(app - 1)
 	}
-	return Framing{}
+	return &t.noApp
 }

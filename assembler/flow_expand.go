@@ -6,23 +6,17 @@ import "hangup/capture"
 // that any flow sets, so that c may hold another one before.
 func (t *Tracker) expandFlow(f *flow, c *Conn) {
 	c.ID, c.RoleKnown, c.First, c.Last, c.before = f.id, true, f.first, f.sent[f.lastSide()].last, f.lastTime
-	c.Partial, c.Expired, c.Until, c.Told = 0, Watched, 0, f.bits&flowTold != 0
+	c.Partial, c.Expired, c.Until, c.Told = f.partial(), Watched, 0, f.bits&flowTold != 0
 	c.Predecessor, c.Gap = 0, 0
 	if f.bits&flowHeir != 0 {
 		h := t.heirs[c.ID]
 		c.Predecessor, c.Gap = h.id, h.gap
 	}
-	if f.bits&flowCut != 0 {
-		c.Partial = Snaplen
-	}
 	pl := f.tail[Client].place
 	c.Encap, c.Depth, c.Iface, c.V6 = pl.encap(), pl.depth(), pl.iface(), pl.has(capture.IPv6)
 	c.MaxIdle, c.MaxIdleEnd = f.maxIdle, f.maxIdleEnd
 	c.Established = f.established
-	c.RTTServer, c.RTTClient = f.answered.Time-f.first.Time, 0
-	if f.bits&flowPureACK != 0 {
-		c.RTTClient = f.established.Time - f.answered.Time
-	}
+	c.RTTServer, c.RTTClient = f.roundTrips()
 	e, o := &c.Ends[Client], &c.Ends[Server]
 	t.addrs(f.client, f.server, f.bits&flowWide != 0, &e.Addr, &o.Addr)
 	e.Port, o.Port = f.cport, f.sport
@@ -65,10 +59,7 @@ func (t *Tracker) expandEnd(f *flow, s Side, e *End) {
 	}
 	f.expandData(s, e)
 	f.expandFIN(s, e)
-	e.SinceData, e.PureFINAcked, e.Beat = 0, f.has(peer, endFINAcked), t.beatOf(f, s)
-	if last := f.bits&flowServerData != 0; last != (s == Server) {
-		e.SinceData = uint64(f.since)
-	}
+	e.SinceData, e.PureFINAcked, e.Beat = f.sinceData(s), f.has(peer, endFINAcked), t.beatOf(f, s)
 	e.TTLFirst, e.TTLLast, e.TTLMin, e.TTLMax = tail.ttl, tail.ttl, tail.ttl, tail.ttl
 	e.IPIDLast, e.IPIDKind = x.ipid, x.ipidKind
 	e.TSLast, e.TSLastTime, e.TSCount = 0, 0, 0
@@ -76,7 +67,7 @@ func (t *Tracker) expandEnd(f *flow, s Side, e *End) {
 		e.TSLast, e.TSLastTime, e.TSCount = x.tsLast, x.last.Time, x.packets
 	}
 	e.Link, e.lastLen = tail.link, uint32(x.lastLen)
-	e.App, e.appNext = t.framing(f, s), f.dataEnd(s)
+	e.App, e.appNext = *t.framing(f, s), f.dataEnd(s)
 	for i := range e.copies {
 		e.copies[i] = copyKey{}
 		if i < int(x.packets) {

@@ -193,7 +193,7 @@ func (t *Tracker) endLone(r ref, how early) {
 	}
 	b := x.tomb()
 	b.tag = b.key.tag(t.seed)
-	t.bury(t.locate(b.tag, r), b)
+	*t.bury(t.locate(b.tag, r), b.tag) = b
 	t.freeLone(r.index())
 	if t.cfg.Lone != nil {
 		t.cfg.Lone(x)

@@ -120,7 +120,8 @@ func inTurn[T any](u *turn, f func(T)) func(T) {
 func (cfg Config) share(n int, u *turn) Config {
 	cfg.MaxConns = (cfg.MaxConns + n - 1) / n
 	cfg.MaxMemory = (cfg.MaxMemory + n - 1) / n
-	cfg.Done, cfg.Over, cfg.Lone = inTurn(u, cfg.Done), inTurn(u, cfg.Over), inTurn(u, cfg.Lone)
+	cfg.Done, cfg.Over = inTurn(u, cfg.Done), inTurn(u, cfg.Over)
+	cfg.Lone, cfg.Plain = inTurn(u, cfg.Lone), inTurn(u, cfg.Plain)
 	return cfg
 }
 

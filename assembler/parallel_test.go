@@ -68,7 +68,7 @@ func same(a, b *assembler.Conn) bool { return *a == *b }
 func TestParallel(t *testing.T) {
 	for _, m := range generate.Mixes {
 		all := load(t, "", generated(t, m))
-		want, _ := all.track(assembler.New, assembler.Config{})
+		want, _ := all.track(t, assembler.New, assembler.Config{})
 		for _, n := range []int{0, 1, 2, 3, 7} {
 			if got := all.inParallel(n, false); !slices.EqualFunc(got.done, want, same) {
 				t.Errorf("%s: %d trackers report other connections", m.Name, n)

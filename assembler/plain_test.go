@@ -48,13 +48,24 @@ func load(t testing.TB, file string, reader io.Reader) (all batches) {
 }
 
 // track runs the batches through a tracker.
-func (all batches) track(maker func(assembler.Config) *assembler.Tracker, cfg assembler.Config) (conns []*assembler.Conn, late uint64) {
+func (all batches) track(t *testing.T, maker func(assembler.Config) *assembler.Tracker, cfg assembler.Config) (conns []*assembler.Conn, late uint64) {
 	cfg.Done = func(c *assembler.Conn) { conns = append(conns, c.Bare()) }
+	var strange []string
+	cfg.Plain = func(p *assembler.Plain) {
+		c := p.Conn()
+		conns = append(conns, c.Bare())
+		var want assembler.Outline
+		c.Outline(&want)
+		strange = append(strange, differing(fmt.Sprint(c.ID), reflect.ValueOf(p.Outline), reflect.ValueOf(want))...)
+	}
 	tr := maker(cfg)
 	for i := range all {
 		tr.Batch(&all[i])
 	}
 	tr.Finish()
+	if len(strange) > 0 {
+		t.Errorf("outlines differ from those of the connections:\n%s", strings.Join(strange, "\n"))
+	}
 	slices.SortFunc(conns, func(a, b *assembler.Conn) int { return cmp.Compare(a.ID, b.ID) })
 	return conns, tr.LatePackets() + tr.OrphanICMP()<<32
 }
@@ -79,8 +90,8 @@ func (all batches) single() (out batches) {
 
 func (all batches) compareWith(t *testing.T, maker func(assembler.Config) *assembler.Tracker) {
 	t.Helper()
-	got, gotLate := all.track(maker, assembler.Config{})
-	want, wantLate := all.track(assembler.NewGeneral, assembler.Config{})
+	got, gotLate := all.track(t, maker, assembler.Config{})
+	want, wantLate := all.track(t, assembler.NewGeneral, assembler.Config{})
 	if len(got) != len(want) || gotLate != wantLate {
 		t.Fatalf("%d connections, %d late, want %d, %d", len(got), gotLate, len(want), wantLate)
 	}
@@ -103,6 +114,8 @@ func differing(path string, got, want reflect.Value) (all []string) {
 		for i := range got.NumField() {
 			all = append(all, differing(path+"."+got.Type().Field(i).Name, got.Field(i), want.Field(i))...)
 		}
+	case reflect.Pointer:
+		all = differing(path, got.Elem(), want.Elem())
 	case reflect.Array:
 		for i := range got.Len() {
 			all = append(all, differing(fmt.Sprintf("%s[%d]", path, i), got.Index(i), want.Index(i))...)

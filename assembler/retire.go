@@ -42,7 +42,10 @@ func (t *Tracker) retire(d dues) {
 // retireQueue retires those of a queue whose last packet came before the
 // given time. A late packet of the first one merely keeps them a while.
 func (t *Tracker) retireQueue(q *queue, before int64) {
-	for n := 0; q.head < len(q.list); n++ {
+	for n := 0; q.head < len(q.list) && q.list[q.head].at < before; n++ {
+		if n%foreseen == 0 {
+			t.block.sink += uint32(t.foresee(q, before))
+		}
 		e := q.list[q.head]
 		last, over := t.overSince(e)
 		switch {
@@ -50,9 +53,6 @@ func (t *Tracker) retireQueue(q *queue, before int64) {
 		case last >= before:
 			return
 		default:
-			if n%foreseen == 0 {
-				t.block.sink += uint32(t.foresee(q))
-			}
 			t.retireOne(e.r, q)
 		}
 		q.pop()
@@ -79,14 +79,17 @@ func (t *Tracker) overSince(e ended) (last int64, over bool) {
 	return 0, false
 }
 
-// foresee reads what retireQueue will need for the next few flows, so that
-// the waits for memory run side by side: the flows, where the table has them,
-// and where it has the tombs that give way to theirs.
-func (t *Tracker) foresee(q *queue) (sum uint64) {
+// foresee reads what retireQueue will need for the next few flows that are
+// due, so that the waits for memory run side by side: the flows, where the
+// table has them, and where it has the tombs that give way to theirs.
+func (t *Tracker) foresee(q *queue, before int64) (sum uint64) {
 	var tags [2 * foreseen]uint32
 	n := 0
 	list := q.list[q.head:]
 	for _, e := range list[:min(foreseen, len(list))] {
+		if e.at >= before {
+			break
+		}
 		if e.r.kind() == aFlow {
 			f := t.flows.at(e.r.index())
 			words := f.words()
@@ -189,8 +192,13 @@ func (t *Tracker) end(r ref, how early) {
 		t.endLone(r, how)
 		return
 	case aFlow:
+		f := t.flows.at(i)
+		if t.cfg.Plain != nil && f.over() {
+			t.endPlain(r, f)
+			return
+		}
 		c = t.spareFlow
-		t.expandFlow(t.flows.at(i), c)
+		t.expandFlow(f, c)
 	case aConn:
 		c = t.conns.at(i)
 	case aNoted:
@@ -202,20 +210,19 @@ func (t *Tracker) end(r ref, how early) {
 	if r.kind() == aConn {
 		t.unlink(i, c)
 	} else {
-		b := tombOf(c)
-		b.tag = t.tagOf(r, c)
-		t.bury(t.locate(b.tag, r), b)
+		tag := c.key.tag(t.seed)
+		*t.bury(t.locate(tag, r), tag) = tombOf(c, tag)
 	}
 	t.cfg.Done(c)
 	t.free(r)
 }
 
-// tagOf is the tag of record r, which c was made of.
-func (t *Tracker) tagOf(r ref, c *Conn) uint32 {
-	if r.kind() == aFlow {
-		return t.flows.at(r.index()).tag()
-	}
-	return c.key.tag(t.seed)
+// endPlain is end for a flow that is over.
+func (t *Tracker) endPlain(r ref, f *flow) {
+	p, tag := t.plain(f), f.tag()
+	t.bury(t.locate(tag, r), tag).ofFlow(f, p)
+	t.cfg.Plain(p)
+	t.freeFlow(r.index())
 }
 
 func (how early) mark(c *Conn) {
@@ -248,9 +255,8 @@ func (t *Tracker) unlink(i uint32, c *Conn) {
 		at.set(makeRef(aConn, uint32(c.next-1)))
 		return
 	}
-	b := tombOf(c)
-	b.tag = c.key.tag(t.seed)
-	t.bury(at, b)
+	tag := c.key.tag(t.seed)
+	*t.bury(at, tag) = tombOf(c, tag)
 }
 
 // newest finds the newest Conn of c's tuple.

@@ -22,8 +22,8 @@ type tomb struct {
 	id      uint64 // 0 if it is not in the table any more
 }
 
-func tombOf(c *Conn) tomb {
-	b := tomb{key: c.key, encap: c.Encap, expired: c.Expired != Watched, last: c.Last.Time, id: c.ID}
+func tombOf(c *Conn, tag uint32) tomb {
+	b := tomb{key: c.key, encap: c.Encap, tag: tag, expired: c.Expired != Watched, last: c.Last.Time, id: c.ID}
 	for i := range b.isn {
 		e := &c.Ends[c.side(i == 0)]
 		b.isn[i], b.sndNxt[i], b.started[i] = e.SndNxt, e.SndNxt, e.Started
@@ -34,32 +34,49 @@ func tombOf(c *Conn) tomb {
 	return b
 }
 
+// ofFlow makes b that of f, which p describes.
+func (b *tomb) ofFlow(f *flow, p *Plain) {
+	c, s := &p.Ends[Client], &p.Ends[Server]
+	client := Client
+	if !b.key.set(&c.Addr, c.Port, &s.Addr, s.Port) {
+		client = Server
+	}
+	b.encap, b.tag, b.started, b.expired = f.tail[Client].place.encap(), f.tag(), [2]bool{true, true}, false
+	b.isn[client], b.sndNxt[client] = f.tail[Client].isn, f.sndNxt[Client]
+	b.isn[client.Peer()], b.sndNxt[client.Peer()] = f.tail[Server].isn, f.sndNxt[Server]
+	b.last, b.id = f.lastTime, f.id
+}
+
 // tombs is a ring of them.
 type tombs struct {
 	pool pool[tomb]
 	next uint32
 }
 
-// bury lets a tomb stand where a connection stood.
-func (t *Tracker) bury(at found, b tomb) {
+// bury lets a tomb stand where a connection of that tag stood. It is yet to
+// be filled in.
+func (t *Tracker) bury(at found, tag uint32) *tomb {
 	i := t.tombs.next
 	t.tombs.next = (i + 1) % keptTombs
 	if int(i) == t.tombs.pool.used {
 		t.tombs.pool.take()
 	}
 	r := makeRef(aTomb, i)
-	old := t.tombs.pool.at(i)
-	stale := *old
-	*old = b
-	at.set(r)
-	if stale.id == 0 {
-		return
+	b := t.tombs.pool.at(i)
+	*at.pg.at(at.i) = makeSlot(tag, r)
+	if b.id != 0 {
+		t.exhume(makeSlot(b.tag, r), at)
 	}
-	tag := stale.tag
-	pg := t.table.page(tag)
-	for j := tag & slotMask; pg.slots[j] != 0; j = (j + 1) & slotMask {
-		if pg.slots[j] == makeSlot(tag, r) && (pg != at.pg || j != at.i) {
-			pg.remove(j)
+	return b
+}
+
+// exhume takes the tomb of slot s out of the table; at is another's, even if
+// it looks the same.
+func (t *Tracker) exhume(s slot, at found) {
+	pg := t.table.page(s.tag())
+	for i := s.tag() & slotMask; *pg.at(i) != 0; i = (i + 1) & slotMask {
+		if *pg.at(i) == s && (pg != at.pg || i != at.i) {
+			pg.remove(i)
 			return
 		}
 	}

@@ -30,7 +30,7 @@ func TestLatePackets(t *testing.T) {
 
 	all := batches{{Packets: s.packets}}
 	for _, all := range []batches{all, all.single()} {
-		conns, late := all.track(assembler.New, assembler.Config{})
+		conns, late := all.track(t, assembler.New, assembler.Config{})
 		if len(conns) != 2 || late != 4 {
 			t.Fatalf("%d connections, %d late packets", len(conns), late)
 		}

@@ -24,6 +24,11 @@ type Config struct {
 	// callee's until it returns.
 	Lone func(*Lone)
 
+	// Plain, if not nil, is called instead of Done for a connection of which
+	// nothing is unusual, from its SYN to the last FIN's ACK: nearly all are
+	// that. The Plain, and what it leads to, is the callee's until it returns.
+	Plain func(*Plain)
+
 	// Over, if not nil, is called for a connection that has been over (both
 	// ends closed, or reset) for OverAfter ns while it still lingers for late
 	// packets, once; Conn.Told is then set, and Done says by Conn.Changed
@@ -93,6 +98,8 @@ type Tracker struct {
 
 	spareLone, spareFlow, spareConn *Conn // what is reported is expanded into them
 	spare                           Lone
+	sparePlain                      Plain
+	noApp, otherApp                 Framing // of flows without one of their own
 
 	overs int   // connections followed that are over
 	swept int64 // when expire was last called
@@ -110,6 +117,7 @@ func newTracker(cfg Config) *Tracker {
 	return &Tracker{
 		cfg: cfg, seed: newSeed(), table: newTable(), heirs: make(map[uint64]heir),
 		clock: newClock(), spareLone: new(Conn), spareFlow: new(Conn), spareConn: new(Conn),
+		otherApp: otherFraming(),
 	}
 }
 
@@ -169,6 +177,7 @@ func (t *Tracker) Finish() {
 	} else {
 		t.eachLone(done)
 	}
+	t.eachFlow(done, t.cfg.Plain)
 	t.eachOther(done)
 	t.table = nil
 }

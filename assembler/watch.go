@@ -55,10 +55,11 @@ func (t *Tracker) tellOne(r ref) {
 // until he returns. What Done has had is not among them.
 func (t *Tracker) Each(visit func(*Conn)) {
 	t.eachLone(visit)
+	t.eachFlow(visit, nil)
 	t.eachOther(visit)
 }
 
-// eachLone is Each for lone SYNs, eachOther for all others.
+// eachLone is Each for lone SYNs, eachFlow for flows, eachOther for all others.
 func (t *Tracker) eachLone(visit func(*Conn)) {
 	for i, l := range t.lones.all() {
 		if l.wscale&loneNoted == 0 {
@@ -68,13 +69,21 @@ func (t *Tracker) eachLone(visit func(*Conn)) {
 	}
 }
 
-func (t *Tracker) eachOther(visit func(*Conn)) {
+// Those that are over go to plain, if that is not nil.
+func (t *Tracker) eachFlow(visit func(*Conn), plain func(*Plain)) {
 	for _, f := range t.flows.all() {
-		if f.bits&flowLive != 0 {
+		switch {
+		case f.bits&flowLive == 0:
+		case f.over() && plain != nil:
+			plain(t.plain(f))
+		default:
 			t.expandFlow(f, t.spareFlow)
 			visit(t.spareFlow)
 		}
 	}
+}
+
+func (t *Tracker) eachOther(visit func(*Conn)) {
 	for i := range t.noted.all() {
 		t.unfold(makeRef(aNoted, i), t.spareConn)
 		visit(t.spareConn)

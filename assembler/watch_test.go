@@ -126,7 +126,7 @@ func TestExpiredLives(t *testing.T) {
 			if !batched {
 				all = all.single()
 			}
-			conns, late := all.track(maker, assembler.Config{Expire: true})
+			conns, late := all.track(t, maker, assembler.Config{Expire: true})
 			if len(conns) != 2 || late != 1 {
 				t.Fatalf("%s: %d connections, %d late packets", name, len(conns), late)
 			}
@@ -196,7 +196,7 @@ func TestOver(t *testing.T) {
 func TestEach(t *testing.T) {
 	for _, m := range generate.Mixes {
 		all := load(t, "", generated(t, m))
-		want, _ := all.track(assembler.New, assembler.Config{})
+		want, _ := all.track(t, assembler.New, assembler.Config{})
 		for name, maker := range makers {
 			var conns, seen []*assembler.Conn
 			tr := maker(assembler.Config{Done: func(c *assembler.Conn) { conns = append(conns, c.Bare()) }})
@@ -249,7 +249,7 @@ func look(t *testing.T, tr *assembler.Tracker) {
 func TestLone(t *testing.T) {
 	for _, m := range generate.Mixes {
 		all := load(t, "", generated(t, m))
-		want, _ := all.track(assembler.New, assembler.Config{})
+		want, _ := all.track(t, assembler.New, assembler.Config{})
 		lones := 0
 		var conns []*assembler.Conn
 		spare := new(assembler.Conn)

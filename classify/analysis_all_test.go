@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -56,34 +57,54 @@ func (r *run) into(a *classify.Analysis) *classify.Analysis {
 
 func follows(t testing.TB, name string, pcap []byte) *run {
 	t.Helper()
-	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(pcap)})
-	if err != nil {
-		return &run{name: name}
-	}
-	defer src.Close()
 	r := &run{name: name}
 	list := &r.before
-	track := assembler.New(assembler.Config{
+	drive(pcap, assembler.Config{
 		Done: func(c *assembler.Conn) { own := *c; *list = append(*list, ending{conn: &own}) },
 		Lone: func(l *assembler.Lone) { own := *l; *list = append(*list, ending{lone: &own}) },
+	}, func(env classify.Env, inputs []capture.Input) {
+		r.env, r.inputs = env, inputs
+		list = &r.last
 	})
+	return r
+}
+
+// drive runs a capture through a tracker. At its end, before the tracker
+// reports what is left, ends is called.
+func drive(pcap []byte, cfg assembler.Config, ends func(classify.Env, []capture.Input)) {
+	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(pcap)})
+	if err != nil {
+		return
+	}
+	defer src.Close()
+	track := assembler.New(cfg)
 	var b capture.Batch
 	for err == nil {
 		if err = src.Next(&b); err == nil {
 			track.Batch(&b)
 		}
 	}
-	r.inputs = src.Inputs()
-	in := r.inputs[0]
-	r.env = classify.Env{End: max(in.Last, in.End), Truncated: err != io.EOF || in.Err != nil}
-	list = &r.last
+	in := src.Inputs()[0]
+	ends(classify.Env{End: max(in.Last, in.End), Truncated: err != io.EOF || in.Err != nil}, src.Inputs())
 	track.Finish()
-	return r
 }
 
-// everyRun records every capture at hand that is not too large: stories,
-// recordings of the laboratory and of others, generated mixes and sown faults.
 func everyRun(t *testing.T) (all []*run) {
+	t.Helper()
+	for name, pcap := range everyCapture(t) {
+		all = append(all, follows(t, name, pcap))
+	}
+	return all
+}
+
+// everyCapture visits every capture at hand that is not too large: stories,
+// recordings of the laboratory and of others, generated mixes and sown faults.
+func everyCapture(t *testing.T) iter.Seq2[string, []byte] {
+	t.Helper()
+	return func(yield func(string, []byte) bool) { _ = eachCapture(t, yield) }
+}
+
+func eachCapture(t *testing.T, yield func(string, []byte) bool) bool {
 	t.Helper()
 	for _, file := range storyFiles(t) {
 		text, err := os.ReadFile(file)
@@ -98,7 +119,9 @@ func everyRun(t *testing.T) (all []*run) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, follows(t, storyName(file), pcap))
+		if !yield(storyName(file), pcap) {
+			return false
+		}
 	}
 	patterns := []string{filepath.Join("..", "testdata", "lab", "*", "*.pcap*"), filepath.Join("..", "testdata", "*.pcap")}
 	if corpus := os.Getenv("HANGUP_CORPUS"); corpus != "" {
@@ -112,20 +135,22 @@ func everyRun(t *testing.T) (all []*run) {
 			if info, err := os.Stat(f); err != nil || info.IsDir() || info.Size() > 4<<20 {
 				continue
 			}
-			if pcap, err := os.ReadFile(f); err == nil {
-				all = append(all, follows(t, filepath.Base(f), pcap))
+			if pcap, err := os.ReadFile(f); err == nil && !yield(filepath.Base(f), pcap) {
+				return false
 			}
 		}
 	}
 	for _, m := range generate.Mixes {
 		pcap, _ := small(t, m, 0.002)
-		all = append(all, follows(t, m.Name, pcap))
+		if !yield(m.Name, pcap) {
+			return false
+		}
 	}
 	var pcap bytes.Buffer
 	if _, _, err := generate.WriteSown(&pcap, generate.SownMix{Connections: 1500, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
-	return append(all, follows(t, "sown", pcap.Bytes()))
+	return yield("sown", pcap.Bytes())
 }
 
 func (r *run) conns() (list []*assembler.Conn) {
@@ -222,4 +247,58 @@ func TestLettingGo(t *testing.T) {
 			t.Errorf("%s: findings differ\n%s\n%s", r.name, strings.Join(a, "\n"), strings.Join(b, "\n"))
 		}
 	}
+}
+
+// TestPlainsAreConnections: a plain connection is judged as its Conn would be,
+// and leaves with the neighbours and the findings what that would leave.
+func TestPlainsAreConnections(t *testing.T) {
+	seen := 0
+	for name, pcap := range everyCapture(t) {
+		short, long := newListener(), newListener()
+		r := short.drive(pcap, func(p *assembler.Plain) {
+			seen++
+			short.AddPlain(p)
+		})
+		long.drive(pcap, nil)
+		for id, want := range long.verdicts {
+			if got := short.verdicts[id]; got != want {
+				t.Errorf("%s: connection %d is told of as\n%+v, want\n%+v", name, id, got, want)
+			}
+		}
+		if a, b := short.Summary(), long.Summary(); a != b || len(short.verdicts) != len(long.verdicts) {
+			t.Errorf("%s: summaries differ\n%+v\n%+v", name, a, b)
+		}
+		if a, b := groupsOf(&short.Analysis), groupsOf(&long.Analysis); !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: groups differ\n%v\n%v", name, a, b)
+		}
+		if a, b := fmt.Sprint(short.Findings(r.inputs...)), fmt.Sprint(long.Findings(r.inputs...)); a != b {
+			t.Errorf("%s: findings differ\n%s\n%s", name, a, b)
+		}
+	}
+	if seen < 1000 {
+		t.Errorf("%d plain connections", seen)
+	}
+}
+
+// listener is an analysis that keeps nothing, and what it tells.
+type listener struct {
+	classify.Analysis
+	verdicts map[uint64]classify.Verdict
+}
+
+func newListener() *listener {
+	x := &listener{verdicts: map[uint64]classify.Verdict{}}
+	x.Whole, x.Each = -1, func(c *assembler.Conn, v *classify.Verdict) { x.verdicts[c.ID] = *v }
+	return x
+}
+
+// drive analyses a capture.
+func (x *listener) drive(pcap []byte, plain func(*assembler.Plain)) *run {
+	r := new(run)
+	drive(pcap, assembler.Config{Done: x.Add, Lone: x.AddLone, Plain: plain}, func(env classify.Env, inputs []capture.Input) {
+		r.env, r.inputs = env, inputs
+		x.Ends(env)
+	})
+	x.Finish(r.env)
+	return r
 }

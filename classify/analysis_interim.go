@@ -76,7 +76,8 @@ func (b *Analysis) glance(c *assembler.Conn, strangers map[[16]byte]struct{}) *p
 	b.look.look(c, b.env)
 	v := b.look.judge()
 	n := &b.near
-	q := question{id: c.ID, up: c.Established.Time, server: n.servers.index[endpointOf(b.look.sv)]}
+	q := question{id: c.ID, up: c.Established.Time}
+	q.server = n.servers.index[endpointOf(b.look.sv)]
 	for side := range c.Ends {
 		addr := c.Ends[side].Addr
 		if q.host[side] = n.hosts.index[addr]; q.host[side] == 0 {

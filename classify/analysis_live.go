@@ -59,9 +59,11 @@ func (a *Analysis) askWinners(list []*pending) {
 	if a.Open == nil || from == math.MaxInt64 {
 		return
 	}
+	var o assembler.Outline
 	a.Open(func(c *assembler.Conn) {
 		if c.First.Time >= from {
-			a.near.heats.add(c)
+			c.Outline(&o)
+			a.near.heats.add(&o)
 		}
 	})
 }

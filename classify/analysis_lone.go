@@ -108,7 +108,7 @@ func (n *neighbours) meetLone(l *assembler.Lone) (server, client number) {
 // askLone is the question that a lone SYN leaves.
 func (n *neighbours) askLone(l *assembler.Lone, server, client number) question {
 	q := question{
-		id: l.ID, server: server, host: [2]number{client, n.hosts.peek(&l.Server)},
+		id: l.ID, acquainted: acquainted{server: server, host: [2]number{client, n.hosts.peek(&l.Server)}},
 		syn:  span{l.SYN.Time, l.SYN.Time},
 		race: raceKey{l.SYN.Time, l.Link, l.ServerPort, !isIPv4(&l.Client), isLoopback(&l.Client)},
 	}

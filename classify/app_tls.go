@@ -30,15 +30,17 @@ func tlsLateAlert(c *assembler.Conn) bool {
 }
 
 // mayBeTLS13 is false if a ServerHello selects an older version.
-func mayBeTLS13(c *assembler.Conn) bool {
-	v := tlsVersion(c)
-	return v == 0 || v >= tls.VersionTLS13
-}
+func mayBeTLS13(c *assembler.Conn) bool { return mayBe13(tlsVersion(c)) }
+
+func mayBe13(version uint16) bool { return version == 0 || version >= tls.VersionTLS13 }
 
 // tlsVersion is what the ServerHello of either direction selects, 0 if none was seen.
-func tlsVersion(c *assembler.Conn) uint16 {
-	for side := range c.Ends {
-		if f := &c.Ends[side].App; f.Protocol() == assembler.AppTLS && f.TLS().Selected != 0 {
+func tlsVersion(c *assembler.Conn) uint16 { return selected(&c.Ends[0].App, &c.Ends[1].App) }
+
+// selected is tlsVersion by the framings of both directions.
+func selected(a, b *assembler.Framing) uint16 {
+	for _, f := range [...]*assembler.Framing{a, b} {
+		if f.Protocol() == assembler.AppTLS && f.TLS().Selected != 0 {
 			return f.TLS().Selected
 		}
 	}

@@ -124,7 +124,7 @@ func (p *proof) unseen() {
 
 // farewells shows the alerts by which TLS ended before TCP did.
 func (p *proof) farewells() {
-	if s, ok := p.v.notified(); ok {
+	if s, ok := notified(p.v.outline()); ok {
 		p.add(p.v.c.End(s).LastData, s, "%s", p.v.farewell(s))
 	}
 }

@@ -48,7 +48,7 @@ func (h *host) live(life span) {
 }
 
 // lifeOf is the time over which e showed that it knew the connection.
-func lifeOf(e *assembler.End) span {
+func lifeOf(e *assembler.EndOutline) span {
 	return span{e.First.Time, max(e.LastData.Time, e.LastNewAck.Time)}
 }
 
@@ -65,8 +65,6 @@ type distance struct {
 	varies bool
 }
 
-func (d *distance) add(e *assembler.End) { d.note(e.TTLMin, e.TTLMax) }
-
 func (d *distance) note(least, most uint8) {
 	switch {
 	case least == 0:
@@ -82,19 +80,24 @@ func (d *distance) known() bool { return d.ttl != 0 && !d.varies }
 // question is a verdict that neighbours may change, and what they need to
 // know of its connection. Times are ns.
 type question struct {
+	acquainted
 	id      uint64
-	twin    uint64 // the same connection, already ended; 0 if there is none
 	verdict *Verdict
-	server  number
-	host    [2]number // by side
-	died    int64     // when it may have died in an accept queue; 0 if it cannot have
-	up      int64     // when it was established
-	syn     span      // the client's
+	died    int64 // when it may have died in an accept queue; 0 if it cannot have
+	up      int64 // when it was established
+	syn     span  // the client's
 	rst     rstFrom
 	hushed  [3]hush
 	race    raceKey
 	won     winner // of those known when it was asked
 	relay   relay
+}
+
+// acquainted is where a connection has its neighbours.
+type acquainted struct {
+	twin   uint64 // the same connection, already ended; 0 if there is none
+	server number
+	host   [2]number // by side
 }
 
 // span is the time of a run of tries.
@@ -119,32 +122,40 @@ type hush struct {
 // add takes one connection. The second result says whether its verdict is a
 // question that neighbours may yet answer.
 func (n *neighbours) add(w *view, v *Verdict) (q question, open bool) {
-	c := w.c
-	q = question{id: c.ID, up: c.Established.Time, server: n.servers.at(endpointOf(w.sv))}
-	if w.sv.Packets > 0 || w.cl.Packets > 1 {
-		q.host[0], q.host[1] = n.hosts.at(&w.cl.Addr), n.hosts.at(&w.sv.Addr)
-	} else {
-		q.host[0], q.host[1] = n.hosts.peek(&w.cl.Addr), n.hosts.peek(&w.sv.Addr)
-	}
-	n.servers.val(q.server).ttl.add(w.sv)
-	for side := range c.Ends {
-		e, h := &c.Ends[side], n.hosts.val(q.host[side])
-		h.ttl.add(e)
-		if e.Packets > 1 {
-			h.live(lifeOf(e))
-		}
-	}
+	o := w.outline()
+	q = question{id: o.ID, up: o.Established.Time, acquainted: n.meet(o, v.Cause == ConnectionRefused)}
 	if v.Cause == PeerLostState && w.rst != nil {
 		n.hosts.val(q.host[w.rst.Side]).lose(w.rst.Time)
 	}
-	n.begin(q.server, start{c.First.Time, v.Cause == ConnectionRefused})
-	q.twin = n.twins.add(c)
-	n.heats.add(c)
-	n.relays.add(c)
+	n.relays.add(w.c)
 	if open = q.asks(w, v); open {
 		n.hear(&q, w, v)
 	}
 	return q, open
+}
+
+// meet lets the neighbours know of a connection. Whether they have something
+// to say of it is another question.
+func (n *neighbours) meet(o *assembler.Outline, refused bool) (a acquainted) {
+	cl, sv := &o.Ends[assembler.Client], &o.Ends[assembler.Server]
+	a.server = n.servers.at(endpoint{sv.Addr, sv.Port})
+	if sv.Packets > 0 || cl.Packets > 1 {
+		a.host[0], a.host[1] = n.hosts.at(&cl.Addr), n.hosts.at(&sv.Addr)
+	} else {
+		a.host[0], a.host[1] = n.hosts.peek(&cl.Addr), n.hosts.peek(&sv.Addr)
+	}
+	n.servers.val(a.server).ttl.note(sv.TTLMin, sv.TTLMax)
+	for side := range o.Ends {
+		e, h := &o.Ends[side], n.hosts.val(a.host[side])
+		h.ttl.note(e.TTLMin, e.TTLMax)
+		if e.Packets > 1 {
+			h.live(lifeOf(e))
+		}
+	}
+	n.begin(a.server, start{o.First.Time, refused})
+	n.heats.add(o)
+	a.twin = n.twins.add(o)
+	return a
 }
 
 // asks fills in what the question rests on, and reports whether there is one.
@@ -154,15 +165,15 @@ func (q *question) asks(w *view, v *Verdict) bool {
 		q.died = diedQueued(w, v)
 		return q.died != 0 || v.Cause == AcceptQueueOverflow
 	case ConnectionRefused:
-		q.race = raceOf(w.c)
+		q.race = raceOf(w.outline())
 		if w.rst != nil {
 			q.rst = rstFrom{w.rst.TTL, w.rst.Side}
 		}
 	case ConnectTimeout:
-		q.race = raceOf(w.c)
+		q.race = raceOf(w.outline())
 		q.syn = spanOf(&w.cl.SYN)
 	case DialCancelled, ICMPRejected, HandshakeIncomplete:
-		q.race = raceOf(w.c)
+		q.race = raceOf(w.outline())
 	case RetransmissionTimeout, PeerVanished, KeepaliveTimeout, FinTimeout:
 		if v.By != ByUnknown {
 			return false

@@ -37,8 +37,8 @@ type ending struct {
 
 // add takes one connection; the result is the ID of one that is the same, and
 // has ended before it, 0 if there is none.
-func (t *twins) add(c *assembler.Conn) (twin uint64) {
-	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
+func (t *twins) add(o *assembler.Outline) (twin uint64) {
+	cl, sv := &o.Ends[assembler.Client], &o.Ends[assembler.Server]
 	if !cl.HasISN || !sv.HasISN {
 		return 0
 	}
@@ -47,7 +47,7 @@ func (t *twins) add(c *assembler.Conn) (twin uint64) {
 	}
 	h := cl.ISN*0x9e3779b1 ^ sv.ISN*0x85ebca77
 	b, tag := &t.table[h>>(32-twinBits)], h<<16
-	e := ending{identity{cl.ISN, sv.ISN}, c.ID, c.First.Time, c.Last.Time}
+	e := ending{identity{cl.ISN, sv.ISN}, o.ID, o.First.Time, o.Last.Time}
 	for _, at := range b {
 		if at^tag < twinMemory && t.ring[at%twinMemory].identity == e.identity {
 			twin = t.ring[at%twinMemory].id

@@ -62,9 +62,9 @@ type raceKey struct {
 	loopback bool
 }
 
-func raceOf(c *assembler.Conn) raceKey {
-	e := c.End(assembler.Client)
-	k := raceKey{c.First.Time, e.Link, c.End(assembler.Server).Port, c.V6, isLoopback(&e.Addr)}
+func raceOf(o *assembler.Outline) raceKey {
+	e := &o.Ends[assembler.Client]
+	k := raceKey{o.First.Time, e.Link, o.Ends[assembler.Server].Port, o.V6, isLoopback(&e.Addr)}
 	if k.loopback {
 		k.link = 0
 	}
@@ -80,12 +80,12 @@ func isIPv4(a *[16]byte) bool { return [12]byte(a[:12]) == [12]byte{10: 0xff, 11
 
 func (k *raceKey) heat(second int64, v6 bool) heat { return heat{k.link, k.port, v6, second} }
 
-func (r *heats) add(c *assembler.Conn) {
-	k := raceOf(c)
+func (r *heats) add(o *assembler.Outline) {
+	k := raceOf(o)
 	if !k.v6 && !k.loopback {
-		r.card(k.link, &c.End(assembler.Client).Addr)
+		r.card(k.link, &o.Ends[assembler.Client].Addr)
 	}
-	if !c.Established.Seen() || k.link == 0 && !k.loopback {
+	if !o.Established.Seen() || k.link == 0 && !k.loopback {
 		return
 	}
 	if r.won == nil {
@@ -99,10 +99,10 @@ func (r *heats) add(c *assembler.Conn) {
 		}
 		*p = round{heat: h}
 	}
-	if p.n == maxWinners && c.ID > p.last {
+	if p.n == maxWinners && o.ID > p.last {
 		return
 	}
-	w := winner{c.ID, k.first, c.Established.Time}
+	w := winner{o.ID, k.first, o.Established.Time}
 	i := int(p.n)
 	for i > 0 && p.list[i-1].id >= w.id {
 		i--

@@ -142,19 +142,24 @@ func (v *view) judge() Verdict {
 			continue
 		}
 		v.named = true
-		out.Class, out.Cause, out.By, out.Confidence = f.class, rules[i].Cause, f.by, f.confidence
-		for _, a := range f.alts {
-			if a.Why != 0 {
-				out.addAlt(a)
-			}
-		}
+		out.name(rules[i].Cause, &f)
 	}
-	v.doubt(&out)
+	out.doubt()
 	out.FirstEnd = v.firstEnd(&out)
 	if out.Class == Open || out.Class == HalfOpen {
 		out.Partial |= assembler.NoEnd
 	}
 	return out
+}
+
+// name takes what the rule that names the cause has found.
+func (v *Verdict) name(cause Cause, f *finding) {
+	v.Class, v.Cause, v.By, v.Confidence = f.class, cause, f.by, f.confidence
+	for _, a := range f.alts {
+		if a.Why != 0 {
+			v.addAlt(a)
+		}
+	}
 }
 
 // Rule is the rule that named the cause: the first that matched.
@@ -198,14 +203,14 @@ func (v *Verdict) leadAlt(a Alternative) {
 }
 
 // doubt lowers the confidence where the capture lacks what would settle it.
-func (v *view) doubt(out *Verdict) {
-	unanswered := out.Cause == ConnectTimeout || out.Cause == ICMPRejected // one way by nature
-	if v.partial(assembler.OneWay) && !unanswered && out.Confidence > Possible {
-		out.Confidence = Possible
-		out.addAlt(Alternative{StillOpen, WhyOneWay})
+func (v *Verdict) doubt() {
+	unanswered := v.Cause == ConnectTimeout || v.Cause == ICMPRejected // one way by nature
+	if v.Partial&assembler.OneWay != 0 && !unanswered && v.Confidence > Possible {
+		v.Confidence = Possible
+		v.addAlt(Alternative{StillOpen, WhyOneWay})
 	}
-	if v.partial(assembler.Gaps|assembler.Evicted|assembler.Dropped) && out.Confidence == Certain {
-		out.Confidence = Likely
+	if v.Partial&(assembler.Gaps|assembler.Evicted|assembler.Dropped) != 0 && v.Confidence == Certain {
+		v.Confidence = Likely
 	}
 }
 

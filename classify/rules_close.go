@@ -89,35 +89,44 @@ func orderlyClose(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := v.settled(BySide(s))
-	if n, ok := v.notified(); ok && n != s {
+	f.heed(v.outline(), s)
+	return f, true
+}
+
+// heed lets f, that the side whose FIN came first has closed, be corrected by
+// what was said before.
+func (f *finding) heed(o *assembler.Outline, first assembler.Side) {
+	if n, ok := notified(o); ok && n != first {
 		f.by = BySide(n)
 		f.confidence = min(f.confidence, Likely)
 	}
-	if v.cutShort(s) {
+	if cutShort(o, first) {
 		f.confidence = min(f.confidence, Likely)
 	}
-	return f, true
 }
 
 // cutShort reports whether s closed at once when the other side had spoken,
 // and the capture is cut before what it said: it may have taken its leave.
-func (v *view) cutShort(s assembler.Side) bool {
-	e, o := v.c.End(s), v.c.End(s.Peer())
-	if p := o.App.Protocol(); p != assembler.AppTLS && p != assembler.AppUnknown {
+func cutShort(o *assembler.Outline, s assembler.Side) bool {
+	if o.Partial&assembler.Snaplen == 0 {
+		return false
+	}
+	e, peer := &o.Ends[s], &o.Ends[s.Peer()]
+	if p := peer.App.Protocol(); p != assembler.AppTLS && p != assembler.AppUnknown {
 		return false // it has no other way of taking leave
 	}
-	wait := e.FIN.First.Time - o.LastData.Time
-	return v.partial(assembler.Snaplen) && o.LastData.Seen() && o.LastData.Time > e.LastData.Time &&
-		wait >= 0 && wait < atOnce+v.c.RTTServer+v.c.RTTClient
+	wait := e.FIN.Time - peer.LastData.Time
+	return peer.LastData.Seen() && peer.LastData.Time > e.LastData.Time &&
+		wait >= 0 && wait < atOnce+o.RTTServer+o.RTTClient
 }
 
 // notified is the side that ended its TLS session first: its last words are
 // an alert, and the other side had nothing to say to that but an alert of its
 // own. Its program closed first, however fast the other's FIN was.
-func (v *view) notified() (s assembler.Side, ok bool) {
-	a, b := v.endedTLS(assembler.Client), v.endedTLS(assembler.Server)
+func notified(o *assembler.Outline) (s assembler.Side, ok bool) {
+	a, b := endedTLS(o, assembler.Client), endedTLS(o, assembler.Server)
 	if a && b {
-		a = v.cl.LastData.Time <= v.sv.LastData.Time
+		a = o.Ends[assembler.Client].LastData.Time <= o.Ends[assembler.Server].LastData.Time
 	}
 	switch {
 	case a:
@@ -128,27 +137,32 @@ func (v *view) notified() (s assembler.Side, ok bool) {
 	return 0, false
 }
 
-func (v *view) endedTLS(s assembler.Side) bool {
-	e, o := v.c.End(s), v.c.End(s.Peer())
-	if !endsWithAlert(v.c, e) {
+func endedTLS(o *assembler.Outline, s assembler.Side) bool {
+	e, peer := &o.Ends[s], &o.Ends[s.Peer()]
+	version := selected(e.App, peer.App)
+	if !alertLast(e.App, version) {
 		return false
 	}
 	if e.SinceData == 0 {
 		return true
 	}
-	return endsWithAlert(v.c, o) && e.SinceData == uint64(o.App.TLS().LastLen)+recordHeader
+	return alertLast(peer.App, version) && e.SinceData == uint64(peer.App.TLS().LastLen)+recordHeader
 }
 
 const recordHeader = 5 // bytes, RFC 8446 5.1
 
 // endsWithAlert reports whether the last that e sent looks like a TLS alert.
 func endsWithAlert(c *assembler.Conn, e *assembler.End) bool {
-	f := &e.App
+	return alertLast(&e.App, tlsVersion(c))
+}
+
+// alertLast is endsWithAlert of a stream of the given TLS version.
+func alertLast(f *assembler.Framing, version uint16) bool {
 	if f.Protocol() != assembler.AppTLS || f.Lost() || !f.AtBoundary() {
 		return false
 	}
 	state := f.TLS()
-	return state.AlertLast(mayBeTLS13(c))
+	return state.AlertLast(mayBe13(version))
 }
 
 // leakAge is how long (ns) an unanswered FIN must have waited before the

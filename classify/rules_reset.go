@@ -15,7 +15,7 @@ func lateAlert(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	unread := r.Side != s && live(v.c, r) && r.Ack == v.c.End(s).FIN.Seq+1
-	first, both := v.notified()
+	first, both := notified(v.outline())
 	both = both && endsWithAlert(v.c, v.cl) && endsWithAlert(v.c, v.sv)
 	switch {
 	case r.Side == s && (tlsLateAlert(v.c) || crossedByAlert(v.c, v.sender(), v.receiver())):

@@ -15,6 +15,9 @@ type view struct {
 
 	named bool // a rule has named the cause
 	hangs bool // something asked would be answered otherwise if the capture ended later
+
+	outlined bool
+	outlines assembler.Outline // of c, if outlined
 }
 
 func newView(c *assembler.Conn, env Env) *view {
@@ -28,7 +31,17 @@ func (v *view) look(c *assembler.Conn, env Env) {
 	if c.Until != 0 {
 		env.End, env.Truncated = c.Until, false // it was not watched any longer
 	}
-	*v = view{c: c, env: env, cl: c.End(assembler.Client), sv: c.End(assembler.Server), rst: decisive(c)}
+	v.c, v.env, v.cl, v.sv, v.rst = c, env, c.End(assembler.Client), c.End(assembler.Server), decisive(c)
+	v.named, v.hangs, v.outlined = false, false, false
+}
+
+// outline is that of the connection.
+func (v *view) outline() *assembler.Outline {
+	if !v.outlined {
+		v.c.Outline(&v.outlines)
+		v.outlined = true
+	}
+	return &v.outlines
 }
 
 // decisive is the RST that ended the connection: the first that took effect,
@@ -145,16 +158,21 @@ func (v *view) firstFIN() (s assembler.Side, ok bool) {
 	a, b := &v.cl.FIN, &v.sv.FIN
 	switch {
 	case a.Seen() && b.Seen():
-		if b.First.Time < a.First.Time || b.First.Time == a.First.Time && b.First.Ref < a.First.Ref {
-			return assembler.Server, true
-		}
-		return assembler.Client, true
+		return earlier(&a.First, &b.First), true
 	case a.Seen():
 		return assembler.Client, true
 	case b.Seen():
 		return assembler.Server, true
 	}
 	return 0, false
+}
+
+// earlier is the side whose packet came first.
+func earlier(client, server *assembler.Stamp) assembler.Side {
+	if server.Time < client.Time || server.Time == client.Time && server.Ref < client.Ref {
+		return assembler.Server
+	}
+	return assembler.Client
 }
 
 // live reports whether the RST has the form that only a socket's own end

@@ -166,12 +166,12 @@ func (r *reading) prepare() {
 			}
 		}
 	}
-	cfg := assembler.Config{Done: a.Add, Lone: a.AddLone, MaxConns: r.conns(anyNumber), MaxMemory: r.memory(filesMemory)}
+	cfg := assembler.Config{Done: a.Add, Lone: a.AddLone, Plain: a.AddPlain, MaxConns: r.conns(anyNumber), MaxMemory: r.memory(filesMemory)}
 	if r.ladders != nil {
 		cfg.Trace = r.ladders.Trace
 	}
 	if r.box.saving() {
-		cfg.Done, cfg.Lone = r.done, r.lone
+		cfg.Done, cfg.Lone, cfg.Plain = r.done, r.lone, nil
 	}
 	r.tracker = assembler.NewParallel(cfg, oneTracker)
 }

@@ -1,0 +1,121 @@
+package assembler
+
+import "hangup/capture"
+
+// Outline is what is asked of every connection, whatever became of it: who,
+// when, and how it ended if it ended well.
+type Outline struct {
+	ID                   uint64
+	First, Last          Stamp
+	Established          Stamp
+	RTTServer, RTTClient int64
+	MaxIdle              int64
+	Predecessor          uint64
+	Partial              Partial
+	V6                   bool
+	Ends                 [2]EndOutline // by Side
+}
+
+// EndOutline is an Outline's part of one end. What bears a name of End's is
+// the same.
+type EndOutline struct {
+	Addr           [16]byte
+	Port           uint16
+	TTLMin, TTLMax uint8
+	HasISN         bool
+	ISN            uint32
+	Packets        uint32
+	Bytes          uint64
+	SinceData      uint64
+	Link           uint64
+	First          Stamp
+	LastData       Stamp
+	LastNewAck     Stamp
+	FIN            Stamp // the first
+	App            *Framing
+}
+
+// Outline makes o that of c, to which its pointers lead.
+func (c *Conn) Outline(o *Outline) {
+	o.ID, o.First, o.Last, o.Established = c.ID, c.First, c.Last, c.Established
+	o.RTTServer, o.RTTClient, o.MaxIdle = c.RTTServer, c.RTTClient, c.MaxIdle
+	o.Predecessor, o.Partial, o.V6 = c.Predecessor, c.Partial, c.V6
+	for s := range c.Ends {
+		x, e := &o.Ends[s], &c.Ends[s]
+		x.Addr, x.Port, x.Link = e.Addr, e.Port, e.Link
+		x.TTLMin, x.TTLMax, x.HasISN, x.ISN = e.TTLMin, e.TTLMax, e.HasISN, e.ISN
+		x.Packets, x.Bytes, x.SinceData = e.Packets, e.Bytes, e.SinceData
+		x.First, x.LastData, x.LastNewAck, x.FIN = e.First, e.LastData, e.LastNewAck, e.FIN.First
+		x.App = &e.App
+	}
+}
+
+// Plain is a connection that ended as nearly all do: opened by SYN, SYN-ACK
+// and ACK, once each, and closed by a FIN of each end, the second of which
+// acknowledges the first and is itself acknowledged. Between, nothing was
+// repeated, missing or out of order, no window was shut; there was no RST, no
+// ICMP error, no keep-alive and no mark; and no end took payload after it had
+// sent its FIN.
+type Plain struct {
+	Outline
+	tracker  *Tracker
+	flow     *flow
+	expanded bool
+}
+
+// Conn is the whole of it, which takes as long to make as most questions to
+// answer.
+func (p *Plain) Conn() *Conn {
+	if !p.expanded {
+		p.tracker.expandFlow(p.flow, p.tracker.spareFlow)
+		p.expanded = true
+	}
+	return p.tracker.spareFlow
+}
+
+// plain describes a flow that is over, until the next call.
+func (t *Tracker) plain(f *flow) *Plain {
+	p := &t.sparePlain
+	p.tracker, p.flow, p.expanded = t, f, false
+	p.ID, p.First, p.Last, p.Established = f.id, f.first, f.sent[f.lastSide()].last, f.established
+	p.RTTServer, p.RTTClient = f.roundTrips()
+	p.MaxIdle, p.Predecessor, p.Partial = f.maxIdle, 0, f.partial()
+	p.V6 = f.tail[Client].place.has(capture.IPv6)
+	if f.bits&flowHeir != 0 {
+		p.Predecessor = t.heirs[f.id].id
+	}
+	c, s := &p.Ends[Client], &p.Ends[Server]
+	t.addrs(f.client, f.server, f.bits&flowWide != 0, &c.Addr, &s.Addr)
+	c.Port, s.Port, c.First, s.First = f.cport, f.sport, f.first, f.answered
+	for side := Client; side <= Server; side++ {
+		x, y, tail := &p.Ends[side], &f.sent[side], &f.tail[side]
+		x.TTLMin, x.TTLMax, x.HasISN, x.ISN, x.Link = tail.ttl, tail.ttl, true, tail.isn, tail.link
+		x.Packets, x.Bytes, x.SinceData = y.packets, uint64(f.dataEnd(side)-tail.isn-1), f.sinceData(side)
+		x.LastData, x.LastNewAck, x.FIN = y.lastData, y.lastNewAck, tail.fin
+		x.App = t.framing(f, side)
+	}
+	return p
+}
+
+func (f *flow) partial() Partial {
+	if f.bits&flowCut != 0 {
+		return Snaplen
+	}
+	return 0
+}
+
+// roundTrips are Conn.RTTServer and RTTClient.
+func (f *flow) roundTrips() (server, client int64) {
+	if f.bits&flowPureACK != 0 {
+		client = f.established.Time - f.answered.Time
+	}
+	return f.answered.Time - f.first.Time, client
+}
+
+// sinceData is End.SinceData.
+func (f *flow) sinceData(s Side) uint64 {
+	if last := f.bits&flowServerData != 0; last != (s == Server) {
+		return uint64(f.since)
+	}
+	return 0
+}
