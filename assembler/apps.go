@@ -4,11 +4,10 @@ import "hangup/capture"
 
 // feed is End.feed for a segment that is next in order. Framings are kept
 // apart from the flows, and only of streams that may be of a protocol we
-// know: flowTail.app is one more than the number of one in Tracker.apps.
+// know: flow.app is one more than the number of a pair in Tracker.apps.
 func (t *Tracker) feed(f *flow, from Side, p *capture.Packet) {
-	x := &f.tail[from]
-	if x.app != 0 {
-		t.apps.at(x.app-1).Feed(t.batch.Payload(p), p.Len)
+	if f.app != 0 {
+		t.apps.at(f.app - 1)[from].Feed(t.batch.Payload(p), p.Len)
 		return
 	}
 	var a Framing
@@ -19,8 +18,9 @@ func (t *Tracker) feed(f *flow, from Side, p *capture.Packet) {
 		f.ends[from] |= endDeaf
 	default:
 		i := t.apps.take()
-		*t.apps.at(i) = a
-		x.app = i + 1
+		apps := t.apps.at(i)
+		apps[from], apps[from.Peer()] = a, Framing{}
+		f.app = i + 1
 	}
 }
 
@@ -29,11 +29,11 @@ func otherFraming() Framing { return Framing{proto: AppOther, flags: framingDeaf
 
 // framing is End.App of a flow.
 func (t *Tracker) framing(f *flow, s Side) *Framing {
-	switch app := f.tail[s].app; {
+	switch {
 	case f.has(s, endDeaf):
 		return &t.otherApp
-	case app != 0:
-		return t.apps.at(app - 1)
+	case f.app != 0:
+		return &t.apps.at(f.app - 1)[s]
 	}
 	return &t.noApp
 }

@@ -58,7 +58,7 @@ func (t *Tracker) flush() {
 func touchFlows(flows []*flow) (sum uint32) {
 	for _, f := range flows {
 		if f != nil {
-			sum += f.client + uint32(f.nhistory)
+			sum += f.client
 		}
 	}
 	return sum
@@ -74,8 +74,8 @@ func touchSent(flows []*flow, packets []capture.Packet, index []uint32) (sum uin
 		if packets[index[i]].SrcPort == f.sport {
 			from = Server
 		}
-		x := &f.sent[from]
-		sum += x.packets + x.len
+		x := &f.sides[from]
+		sum += x.packets + x.unacked.high
 	}
 	return sum
 }

@@ -30,7 +30,7 @@ func (t *Tracker) Memory() int {
 // other records, or empty ones kept in reserve.
 func (t *Tracker) memory() (held, used int) {
 	for _, bytes := range [...]func() (int, int){
-		t.lones.bytes, t.wide.bytes, t.flows.bytes, t.apps.bytes, t.beats.bytes, t.noted.bytes, t.conns.bytes, t.parked.bytes, t.tombs.pool.bytes,
+		t.lones.bytes, t.wide.bytes, t.flows.bytes, t.colds.bytes, t.apps.bytes, t.beats.bytes, t.noted.bytes, t.conns.bytes, t.parked.bytes, t.tombs.pool.bytes,
 	} {
 		h, u := bytes()
 		held, used = held+h, used+u
@@ -68,7 +68,7 @@ func (t *Tracker) evict() {
 	t.retire(dues{closed: math.MaxInt64, reset: math.MaxInt64})
 	if t.tight() {
 		t.park(t.conns.used, math.MaxInt64)
-		for _, trim := range [...]func(){t.lones.trim, t.wide.trim, t.flows.trim, t.apps.trim, t.beats.trim, t.noted.trim, t.conns.trim, t.parked.trim} {
+		for _, trim := range [...]func(){t.lones.trim, t.wide.trim, t.flows.trim, t.colds.trim, t.apps.trim, t.beats.trim, t.noted.trim, t.conns.trim, t.parked.trim} {
 			trim()
 		}
 	}

@@ -20,11 +20,12 @@ import (
 // before anything is changed; where the general code's books would be harder
 // to keep here than they are common, a packet is simply not plain.
 //
-// What a packet costs is the cache lines that it touches, so fields stand by
-// who needs them: the first line for every packet, the second for some, then
-// two for each end, needed for the packets that it sends. A record is five
-// pairs of lines, which the processor fetches in pairs. Arrays of two are
-// indexed by Side.
+// What a packet costs is the cache lines that it touches, and whether they are
+// still near when it comes: tens of thousands of connections take turns. So a
+// flow is in two records. This one has what every packet needs, in four lines,
+// of which a packet touches three: what both ends share, and its sender's
+// side. What is needed once in a connection's life, or to tell of it at the
+// end, is in its flowCold. Arrays of two are indexed by Side.
 type flow struct {
 	lastTime       int64
 	client, server uint32 // as in lone
@@ -32,71 +33,127 @@ type flow struct {
 	bits           flowBits
 	idleBound      uint16 // maxIdle in units of 1 << idleTick ns, as far as it goes
 	sndNxt, sndUna [2]uint32
-	ackStep        [2]uint32
-	since          uint32 // SinceData of the end that did not send payload last; the other's is 0
-	highest        [2]uint16
-	highestAcked   [2]uint16
+	since          uint32    // SinceData of the end that did not send payload last; the other's is 0
+	gaps           [2]uint16 // zeekEnd.gaps
+	cold           uint32    // number of its flowCold
+	app            uint32    // see Tracker.feed
 	ends           [2]endBits
+	epoch          uint16 // of its moments, in Tracker.epochs
 
-	id         uint64
-	first      Stamp // SYN
-	maxIdle    int64
-	maxIdleEnd Stamp
-	history    [15]byte
-	nhistory   uint8
-
-	sent [2]flowSent
-	tail [2]flowTail
-
-	answered, established Stamp // SYN-ACK, ACK
+	_     uint16
+	sides [2]flowSide
 }
 
 // idleTick makes flow.idleBound count units of about a millisecond.
 const idleTick = 20
 
-// flowSent follows what one end sends.
-type flowSent struct {
-	last       Stamp
-	signatures [keptCopies]uint32 // of its latest packets, by number
-	packets    uint32
-	where      uint32 // place, source MAC and TTL, mixed: the same for all its packets
-	rightEdge  uint32
-	windowAck  uint32
-	tsLast     uint32
-	rawWindow  uint16
-	topWindow  uint16 // the largest rawWindow but for that of the SYN
-	ipid       uint16
-	lastLen    uint16
-	ipidKind   IPIDKind
-	shift      uint8 // of its windows: WScale, if both offered it
-	letters    uint8 // zeekEnd.seen
-	_          uint8
+// flowSide follows what one end sends.
+type flowSide struct {
+	where                 uint32 // place, source MAC and TTL, mixed: the same for all its packets
+	packets               uint32
+	tsLast                uint32
+	ackStep               uint32
+	rawWindow             uint16
+	topWindow             uint16 // the largest rawWindow but for that of the SYN
+	ipid                  uint16
+	lastLen               uint16
+	highest, highestAcked uint16 // the latter when something is unacknowledged, else it is highest
+	letters               uint8  // zeekEnd.seen
+	kindShift             uint8  // IPIDKind, and above it the shift of its windows: WScale, if both offered it
+	idleHigh              uint16
+	idle                  uint32             // Data.Idle, its lower half
+	seq, len              uint32             // of Data
+	signatures            [keptCopies]uint32 // of its latest packets, by number
 
-	lastData, lastNewAck Stamp
-	unacked              Stamp // Data.First
-	idle                 int64 // Data.Idle
-	seq, len             uint32
+	lastData, lastNewAck moment
+	unacked              moment // Data.First
 }
 
-// flowTail is what of an end is rarely needed.
-type flowTail struct {
-	beat        uint32 // see Tracker.beat
-	app         uint32 // see Tracker.feed
-	zeekNext    uint32 // zeekStream.next as a sequence number (with endLags)
-	zeekTrim    uint32 // zeekStream.trim (with endEager)
-	gaps        uint32 // zeekEnd.gaps
-	isn, finAck uint32
-	finLen      uint16
-	tag         uint16 // half of the tuple's
+func (x *flowSide) kind() IPIDKind     { return IPIDKind(x.kindShift & 15) }
+func (x *flowSide) setKind(k IPIDKind) { x.kindShift = x.kindShift&^15 | uint8(k) }
+func (x *flowSide) shift() uint8       { return x.kindShift >> 4 }
 
-	firstData     Stamp
-	answered, fin Stamp // Data.Answered (with endSettled), FIN.First
-	finIdle       int64
-	link          uint64
-	place         place
-	options       capture.Options
-	mss, window   uint16 // window of the SYN-ACK
-	wscale, ttl   uint8
+// flowCold is what of a flow is rarely needed.
+type flowCold struct {
+	id          uint64
+	maxIdle     int64
+	maxIdleEnd  moment
+	first       moment // SYN
+	answered    moment // SYN-ACK
+	established moment // ACK
+	tag         uint32 // the tuple's in the table
+	history     [15]byte
+	nhistory    uint8
+	ends        [2]coldEnd
+}
+
+// coldEnd is what of an end is rarely needed.
+type coldEnd struct {
+	last, firstData, fin moment
+	answered             moment // Data.Answered (with endSettled)
+	isn, finAck          uint32
+	rightEdge, windowAck uint32 // unless endNewEdge
+	zeekNext             uint32 // zeekStream.next as a sequence number (with endLags, unless endAtUna)
+	zeekTrim             uint32 // zeekStream.trim (with endEager)
+	beat                 uint32 // see Tracker.beat
+	finLen               uint16
+	mss, window          uint16 // window of the SYN-ACK
+	options              capture.Options
+	finIdle              int64
+	link                 uint64
+	place                place
+	wscale, ttl          uint8
+}
+
+// moment is a Stamp in 12 bytes, counted from an epoch. The zero one is none.
+type moment struct {
+	ref, time uint32
+	high      uint32 // the next 16 bits of both, ref's above time's
+}
+
+const momentBits = 48
+
+// momentOf is the moment so many packets and ns after its epoch's; ok is
+// false if that is too far.
+func momentOf(at Stamp, epoch *Stamp) (m moment, ok bool) {
+	ref, time := uint64(at.Ref)-uint64(epoch.Ref), uint64(at.Time)-uint64(epoch.Time)
+	return moment{uint32(ref), uint32(time), uint32(ref>>32)<<16 | uint32(time>>32)&0xffff}, (ref|time)>>momentBits == 0
+}
+
+// since is the time (ns) from m to a later moment of the same epoch.
+func (m moment) since(earlier moment) int64 { return m.ns() - earlier.ns() }
+
+func (m moment) ns() int64 { return int64(m.high&0xffff)<<32 | int64(m.time) }
+
+// stamp is what m was made of.
+func (m moment) stamp(epoch *Stamp) Stamp {
+	if m == (moment{}) {
+		return Stamp{}
+	}
+	return Stamp{
+		Ref:  capture.Ref(uint64(m.high>>16)<<32|uint64(m.ref)) + epoch.Ref,
+		Time: m.ns() + epoch.Time,
+	}
+}
+
+// epochOf returns the number of the epoch for a flow that begins with the
+// given stamp, false if there are too many. Half of what a moment can count
+// is left for its packets: some 39 hours, or 128 files; a quarter for input
+// that is out of order.
+func (t *Tracker) epochOf(first Stamp) (uint16, bool) {
+	const quarter = 1 << (momentBits - 2)
+	if n := len(t.epochs); n > 0 {
+		last := &t.epochs[n-1]
+		ref, time := uint64(first.Ref)-uint64(last.Ref), uint64(first.Time)-uint64(last.Time)
+		if ref < 2*quarter && time < 2*quarter {
+			return uint16(n - 1), true
+		}
+		if n == 1<<16 {
+			return 0, false
+		}
+	}
+	t.epochs = append(t.epochs, Stamp{first.Ref - quarter, first.Time - quarter})
+	return uint16(len(t.epochs) - 1), true
 }
 
 type flowBits uint16
@@ -128,15 +185,28 @@ const (
 	endStamps                       // its packets bear timestamps
 	endIPv4ID                       // ... and an IP ID that counts
 	endSameID                       // End.sameID
-	endEdge                         // rightEdge and windowAck are valid
+	endNewEdge                      // the right edge of its window is that of its latest packet
 	endLags                         // Zeek lacks payload: zeekNext is below dataEnd
+	endAtUna                        // ... and is sndUna
 	endEager                        // Zeek has given up waiting for ACKs: zeekTrim is beyond sndUna
+	endLastData                     // its latest packet is that of lastData
+	endLastAck                      // ... that of lastNewAck; with neither it is coldEnd.last
 )
 
-// words is f as machine words.
-func (f *flow) words() *[unsafe.Sizeof(flow{}) / 8]uint64 {
-	return (*[unsafe.Sizeof(flow{}) / 8]uint64)(unsafe.Pointer(f))
+// touch reads all cache lines of a record.
+func touch[T any](x *T) (sum uint64) {
+	words := unsafe.Slice((*uint64)(unsafe.Pointer(x)), unsafe.Sizeof(*x)/8)
+	for i := 0; i < len(words); i += 8 {
+		sum += words[i]
+	}
+	return sum
 }
+
+// cold is the other record of f.
+func (t *Tracker) cold(f *flow) *flowCold { return t.colds.at(f.cold) }
+
+// stamp is a moment of f.
+func (t *Tracker) stamp(f *flow, m moment) Stamp { return m.stamp(&t.epochs[f.epoch]) }
 
 func (f *flow) has(s Side, b endBits) bool { return f.ends[s]&b != 0 }
 
@@ -163,9 +233,6 @@ func (t *Tracker) wideSide(f *flow, p *capture.Packet) (from Side, ok bool) {
 	w := t.wide.at(f.client)
 	return sideBetween(p, &w.client, f.cport, &w.server, f.sport)
 }
-
-// tag is the tuple's in the table.
-func (f *flow) tag() uint32 { return uint32(f.tail[0].tag)<<16 | uint32(f.tail[1].tag) }
 
 // over is Conn.over.
 func (f *flow) over() bool { return f.ends[0]&f.ends[1]&endFINAcked != 0 }
@@ -204,20 +271,23 @@ func (f *flow) dataEnd(s Side) uint32 {
 }
 
 // delivered and trimmed are zeekStream.next and trim as sequence numbers.
-func (f *flow) delivered(s Side) uint32 {
-	if f.has(s, endLags) {
-		return f.tail[s].zeekNext
+func (f *flow) delivered(s Side, k *flowCold) uint32 {
+	switch {
+	case !f.has(s, endLags):
+		return f.dataEnd(s)
+	case f.has(s, endAtUna):
+		return f.sndUna[s]
 	}
-	return f.dataEnd(s)
+	return k.ends[s].zeekNext
 }
 
-func (f *flow) trimmed(s Side) uint32 {
+func (f *flow) trimmed(s Side, k *flowCold) uint32 {
 	switch {
 	case f.has(s, endEager):
-		return f.tail[s].zeekTrim
+		return k.ends[s].zeekTrim
 	case f.has(s, endFINAcked):
 		return f.sndUna[s] - 1
-	case f.sndUna[s] == f.tail[s].isn:
+	case f.sndUna[s] == k.ends[s].isn:
 		return f.sndUna[s] + 1
 	}
 	return f.sndUna[s]

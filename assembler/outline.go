@@ -75,23 +75,23 @@ func (p *Plain) Conn() *Conn {
 
 // plain describes a flow that is over, until the next call.
 func (t *Tracker) plain(f *flow) *Plain {
-	p := &t.sparePlain
+	p, k, epoch := &t.sparePlain, t.cold(f), &t.epochs[f.epoch]
 	p.tracker, p.flow, p.expanded = t, f, false
-	p.ID, p.First, p.Last, p.Established = f.id, f.first, f.sent[f.lastSide()].last, f.established
-	p.RTTServer, p.RTTClient = f.roundTrips()
-	p.MaxIdle, p.Predecessor, p.Partial = f.maxIdle, 0, f.partial()
-	p.V6 = f.tail[Client].place.has(capture.IPv6)
+	p.ID, p.First, p.Last, p.Established = k.id, k.first.stamp(epoch), f.last(k, f.lastSide()).stamp(epoch), k.established.stamp(epoch)
+	p.RTTServer, p.RTTClient = f.roundTrips(k)
+	p.MaxIdle, p.Predecessor, p.Partial = k.maxIdle, 0, f.partial()
+	p.V6 = k.ends[Client].place.has(capture.IPv6)
 	if f.bits&flowHeir != 0 {
-		p.Predecessor = t.heirs[f.id].id
+		p.Predecessor = t.heirs[k.id].id
 	}
 	c, s := &p.Ends[Client], &p.Ends[Server]
 	t.addrs(f.client, f.server, f.bits&flowWide != 0, &c.Addr, &s.Addr)
-	c.Port, s.Port, c.First, s.First = f.cport, f.sport, f.first, f.answered
+	c.Port, s.Port, c.First, s.First = f.cport, f.sport, p.First, k.answered.stamp(epoch)
 	for side := Client; side <= Server; side++ {
-		x, y, tail := &p.Ends[side], &f.sent[side], &f.tail[side]
+		x, y, tail := &p.Ends[side], &f.sides[side], &k.ends[side]
 		x.TTLMin, x.TTLMax, x.HasISN, x.ISN, x.Link = tail.ttl, tail.ttl, true, tail.isn, tail.link
 		x.Packets, x.Bytes, x.SinceData = y.packets, uint64(f.dataEnd(side)-tail.isn-1), f.sinceData(side)
-		x.LastData, x.LastNewAck, x.FIN = y.lastData, y.lastNewAck, tail.fin
+		x.LastData, x.LastNewAck, x.FIN = y.lastData.stamp(epoch), y.lastNewAck.stamp(epoch), tail.fin.stamp(epoch)
 		x.App = t.framing(f, side)
 	}
 	return p
@@ -105,11 +105,11 @@ func (f *flow) partial() Partial {
 }
 
 // roundTrips are Conn.RTTServer and RTTClient.
-func (f *flow) roundTrips() (server, client int64) {
+func (f *flow) roundTrips(k *flowCold) (server, client int64) {
 	if f.bits&flowPureACK != 0 {
-		client = f.established.Time - f.answered.Time
+		client = k.established.since(k.answered)
 	}
-	return f.answered.Time - f.first.Time, client
+	return k.answered.since(k.first), client
 }
 
 // sinceData is End.SinceData.

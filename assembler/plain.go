@@ -7,57 +7,48 @@ import "hangup/capture"
 // the same name with all that cannot happen here left out.
 func (t *Tracker) accept(f *flow, from Side, p *capture.Packet) bool {
 	from &= 1 // which the compiler then knows
-	sig := signature(p)
-	if !f.expects(from, p) || f.unsure(from, p) && (!f.allows(from, p, sig) || t.cfg.Expire && f.expires() < p.Time) {
+	x, una, sig := &f.sides[from], f.sndUna[from^1], signature(p)
+	at, near := momentOf(Stamp{p.Ref, p.Time}, &t.epochs[f.epoch])
+	if !near || !f.expects(from, p) || f.unsure(from, p) && !t.allows(f, from, p, sig) {
 		return false
 	}
-	at := Stamp{p.Ref, p.Time}
 	idle := p.Time - f.lastTime
 	if idle>>idleTick >= int64(f.idleBound) {
-		f.idled(at, idle)
+		t.idled(f, at, idle)
 	}
-	x := &f.sent[from]
-	x.signatures[x.packets%keptCopies] = sig
-	x.packets++
-	x.last, f.lastTime = at, p.Time
+	f.lastTime = p.Time
 	f.bits = f.bits&^flowServerLast | flowServerLast*flowBits(from)
 	if kind := letterOf(p); x.letters&kind == 0 {
-		f.letter(from, kind)
+		x.letters |= kind
+		t.cold(f).letter(f, from, kind)
 	}
-	if p.Ack != f.sndUna[^from&1] {
-		f.acknowledge(from, p, at)
+
+	if p.Ack != una || p.Window != x.rawWindow || f.ends[from]&endNewEdge == 0 {
+		t.window(f, from, p)
+	}
+
+	last := endBits(0)
+	if p.Ack != una {
+		t.acknowledge(f, from, p, at)
+		last = endLastAck
 	}
 	if p.Len > 0 {
 		t.payload(f, from, p, at, idle)
-		if f.ends[from]&endDeaf == 0 {
-			t.feed(f, from, p)
-		}
+		last = endLastData
 	}
+	if last == 0 {
+		t.cold(f).ends[from].last = at
+	}
+	f.ends[from] = f.ends[from]&^(endLastAck|endLastData) | last
 	if p.Flags&capture.FIN != 0 {
-		f.fin(from, p, at, idle)
+		t.fin(f, from, p, at, idle)
 	}
-
-	// Conn.window.
-	x.rawWindow = p.Window
-	x.topWindow = max(x.topWindow, p.Window)
-	if edge := p.Ack + uint32(p.Window)<<(x.shift&15); f.ends[from]&endEdge == 0 || seqLT(x.rightEdge, edge) {
-		x.rightEdge, x.windowAck = edge, p.Ack
-		f.ends[from] |= endEdge
-	}
-
-	// Conn.fingerprint.
 	if f.ends[from]&endIPv4ID != 0 {
-		f.ends[from] &^= endSameID
-		if p.IPID == x.ipid {
-			f.ends[from] |= endSameID
-		}
-		if x.ipidKind != IPIDRising || p.IPID-x.ipid >= maxIPIDStep {
-			x.ipidKind = x.ipidKind.next(p.IPID, x.ipid)
-		}
-		x.ipid = p.IPID
+		f.fingerprint(from, p)
 	}
-	x.tsLast = p.TSVal
-	x.lastLen = uint16(p.Len)
+	x.signatures[x.packets%keptCopies] = sig
+	x.packets++
+	x.tsLast, x.lastLen = p.TSVal, uint16(p.Len)
 	return true
 }
 
@@ -71,14 +62,14 @@ const (
 // well, as far as one look tells.
 func (f *flow) expects(from Side, p *capture.Packet) bool {
 	from &= 1
-	una := f.sndUna[^from&1]
+	una := f.sndUna[from^1]
 	return p.Flags&(capture.SYN|capture.RST|capture.ACK) == capture.ACK &&
 		p.Seq == f.sndNxt[from] &&
-		p.Ack-una <= f.sndNxt[^from&1]-una &&
+		p.Ack-una <= f.sndNxt[from^1]-una &&
 		p.Window != 0 &&
 		p.Len < 1<<16 &&
 		p.Time >= f.lastTime &&
-		placeOf(p).with(p.Link, p.TTL) == f.sent[from].where &&
+		placeOf(p).with(p.Link, p.TTL) == f.sides[from].where &&
 		p.Options&oddOptions == 0 &&
 		p.Options&capture.OptTimestamps != 0 == (f.ends[from]&endStamps != 0) &&
 		p.Traits&capture.HeaderCut == 0
@@ -89,23 +80,24 @@ func (f *flow) unsure(from Side, p *capture.Packet) bool {
 	from &= 1
 	switch {
 	case f.bits&(flowEstablished|flowFull) != flowEstablished, (f.ends[0]|f.ends[1])&endFIN != 0,
-		p.Flags&capture.FIN != 0, p.Ack == 0, f.sent[from].packets >= flowPackets:
+		p.Flags&capture.FIN != 0, p.Ack == 0, f.sides[from].packets >= flowPackets:
 		return true
 	case p.Len == 0:
-		return p.Ack == f.sndUna[^from&1]
+		return p.Ack == f.sndUna[from^1]
 	}
 	return p.CapLen >= p.Len && f.ends[from]&endLags != 0 || p.Seq-f.sndUna[from] > flowHeld
 }
 
 // allows takes the second look: p is as expected, but of a kind that not
 // always leaves the flow plain.
-func (f *flow) allows(from Side, p *capture.Packet, sig uint32) bool {
+func (t *Tracker) allows(f *flow, from Side, p *capture.Packet, sig uint32) bool {
 	peer := from.Peer()
 	fin, fresh := p.Flags.Has(capture.FIN), p.Ack != f.sndUna[peer]
 	whole := p.CapLen >= p.Len
+	k := t.cold(f)
 	switch {
-	case f.bits&flowFull != 0, p.Ack == 0, p.Seq-f.sndUna[from] > flowHeld,
-		f.sent[from].packets >= flowPackets && p.Seq-f.tail[from].isn > flowBytes:
+	case f.bits&flowFull != 0, p.Ack == 0, p.Seq-f.sndUna[from] > flowHeld, t.cfg.Expire && f.expires() < p.Time,
+		f.sides[from].packets >= flowPackets && p.Seq-k.ends[from].isn > flowBytes:
 		return false
 	case p.Len > 0 && whole && f.has(from, endLags):
 		return false // beyond a hole of Zeek's, which takes no notice of cut payload
@@ -113,14 +105,14 @@ func (f *flow) allows(from Side, p *capture.Packet, sig uint32) bool {
 		return from == Client && fresh && !fin
 	case f.has(from, endFIN):
 		// It may acknowledge no more than the peer's FIN.
-		return p.Len == 0 && !fin && !f.over() && (!f.has(peer, endFIN) || p.Time < f.removal()) &&
-			(fresh && f.has(peer, endFIN) && p.Ack == f.sndNxt[peer] && f.tail[from].finAck == p.Ack-1 ||
+		return p.Len == 0 && !fin && !f.over() && (!f.has(peer, endFIN) || p.Time < t.removal(f, k)) &&
+			(fresh && f.has(peer, endFIN) && p.Ack == f.sndNxt[peer] && k.ends[from].finAck == p.Ack-1 ||
 				!fresh && f.reopens(from, p, sig))
 	case f.has(peer, endFIN) && (p.Len > 0 || fin && p.Ack != f.sndNxt[peer]):
 		return false // late payload; FINs that cross
 	case fin:
 		// Zeek closes at once if nothing is undelivered or unacknowledged.
-		return whole && !f.has(from, endLags) && seqLEQ(f.delivered(peer), p.Ack)
+		return whole && !f.has(from, endLags) && seqLEQ(f.delivered(peer, k), p.Ack)
 	case p.Len == 0 && !fresh:
 		return f.reopens(from, p, sig)
 	}
@@ -130,7 +122,7 @@ func (f *flow) allows(from Side, p *capture.Packet, sig uint32) bool {
 // reopens reports whether p, which carries nothing new, is merely a new
 // window: no duplicate ACK, and not the same packet again.
 func (f *flow) reopens(from Side, p *capture.Packet, sig uint32) bool {
-	x, peer := &f.sent[from], from.Peer()
+	x, peer := &f.sides[from], from.Peer()
 	if f.sndUna[peer] != f.sndNxt[peer] && p.Window == x.rawWindow {
 		return false
 	}
@@ -144,9 +136,10 @@ func (f *flow) reopens(from Side, p *capture.Packet, sig uint32) bool {
 
 // idled is Conn.idle for a silence that may be the longest. Nearly always
 // idleBound alone tells, and what is only written need not be waited for.
-func (f *flow) idled(at Stamp, idle int64) {
-	if ticks := idle >> idleTick; ticks > int64(f.idleBound) && ticks < 1<<16 || idle > f.maxIdle {
-		f.maxIdle, f.maxIdleEnd = idle, at
+func (t *Tracker) idled(f *flow, at moment, idle int64) {
+	k := t.cold(f)
+	if ticks := idle >> idleTick; ticks > int64(f.idleBound) && ticks < 1<<16 || idle > k.maxIdle {
+		k.maxIdle, k.maxIdleEnd = idle, at
 		f.idleBound = uint16(min(ticks, 1<<16-1))
 	}
 }
@@ -163,117 +156,165 @@ func letterOf(p *capture.Packet) uint8 {
 }
 
 // letter is zeekConn.once.
-func (f *flow) letter(from Side, kind uint8) {
-	f.sent[from].letters |= kind
+func (k *flowCold) letter(f *flow, from Side, kind uint8) {
 	switch kind {
 	case zeekSeenFIN:
-		f.add('F', from)
+		k.add(f, 'F', from)
 	case zeekSeenData:
-		f.add('D', from)
+		k.add(f, 'D', from)
 	default:
-		f.add('A', from)
+		k.add(f, 'A', from)
 	}
 }
 
-func (f *flow) add(letter byte, from Side) {
-	f.history[f.nhistory] = letter | 0x20*byte(from)
-	if f.nhistory++; int(f.nhistory) > len(f.history)-2 {
+func (k *flowCold) add(f *flow, letter byte, from Side) {
+	k.history[k.nhistory] = letter | 0x20*byte(from)
+	if k.nhistory++; int(k.nhistory) > len(k.history)-2 {
 		f.bits |= flowFull // one packet may add two letters
 	}
 }
 
+// window is Conn.window for another window, or the same one further on.
+func (t *Tracker) window(f *flow, from Side, p *capture.Packet) {
+	from &= 1
+	x, una := &f.sides[from], f.sndUna[from^1]
+	shift := x.shift() & 15
+	was, edge := una+uint32(x.rawWindow)<<shift, p.Ack+uint32(p.Window)<<shift
+	x.rawWindow, x.topWindow = p.Window, max(x.topWindow, p.Window)
+	if f.ends[from]&endNewEdge != 0 && seqLT(was, edge) {
+		return
+	}
+	k := &t.cold(f).ends[from]
+	switch {
+	case f.ends[from]&endNewEdge != 0:
+		k.rightEdge, k.windowAck = was, una
+		f.ends[from] &^= endNewEdge
+	case x.packets == 1 || seqLT(k.rightEdge, edge):
+		f.ends[from] |= endNewEdge
+	}
+}
+
+// rightEdge is End.RightEdge, after the first packet that says anything of it.
+func (f *flow) rightEdge(s Side, k *coldEnd) uint32 {
+	if f.has(s, endNewEdge) {
+		x := &f.sides[s]
+		return f.sndUna[s.Peer()] + uint32(x.rawWindow)<<x.shift()
+	}
+	return k.rightEdge
+}
+
 // acknowledge is Conn.ack and what it calls, for an acknowledgment of
 // something new.
-func (f *flow) acknowledge(from Side, p *capture.Packet, at Stamp) {
+func (t *Tracker) acknowledge(f *flow, from Side, p *capture.Packet, at moment) {
 	from &= 1
-	peer := ^from & 1
-	x, y := &f.sent[from], &f.sent[peer]
+	peer := from ^ 1
+	x, una := &f.sides[from], f.sndUna[peer]
 	if f.bits&flowEstablished == 0 {
 		f.bits |= flowEstablished
 		if p.Len == 0 {
 			f.bits |= flowPureACK
 		}
-		f.established = at
+		t.cold(f).established = at
 	} else {
-		f.ackStep[from] = p.Ack - f.sndUna[peer]
+		x.ackStep = p.Ack - una
 	}
-	if p.Ack == f.sndNxt[peer] {
-		f.highestAcked[peer] = f.highest[peer]
-		if f.has(peer, endFIN) {
-			f.closeAcked(peer)
-		}
+	f.sndUna[peer] = p.Ack
+	ends := f.ends[peer]
+	if ends&endFIN != 0 && p.Ack == f.sndNxt[peer] {
+		t.closeAcked(f, peer)
 	}
 	x.lastNewAck = at
-	f.sndUna[peer] = p.Ack
+	if ends&(endPending|endLags|endEager) == 0 {
+		return
+	}
 	end := f.dataEnd(peer)
-	if f.has(peer, endPending) {
+	if ends&endPending != 0 {
 		if seqLT(p.Ack, end) {
-			y.unacked, y.idle, y.seq, y.len = y.lastData, 0, p.Ack, end-p.Ack
+			y := &f.sides[peer]
+			y.unacked, y.idle, y.idleHigh, y.seq, y.len = y.lastData, 0, 0, p.Ack, end-p.Ack
 		} else {
 			f.ends[peer] &^= endPending // and lastNewAck is Data.Answered
 		}
 	}
-	if f.has(peer, endLags|endEager) {
-		f.deliver(peer, p.Ack, end)
+	if ends&(endLags|endEager) != 0 {
+		t.deliver(f, peer, una, p.Ack, end)
 	}
 }
 
 // closeAcked notes that all that s has sent, its FIN included, is now
 // acknowledged. Its payload may have been before.
-func (f *flow) closeAcked(s Side) {
+func (t *Tracker) closeAcked(f *flow, s Side) {
 	if f.ends[s]&(endData|endPending) == endData {
-		f.tail[s].answered = f.sent[s.Peer()].lastNewAck
+		t.cold(f).ends[s].answered = f.sides[s.Peer()].lastNewAck
 		f.ends[s] |= endSettled
 	}
 	f.ends[s] |= endFINAcked
 }
 
-// deliver is zeekConn.deliverTo, for an acknowledgment of what s sent, where
-// Zeek's view of it is not simply what was sent and what acknowledged.
-func (f *flow) deliver(s Side, ack, end uint32) {
-	x := &f.tail[s]
+// deliver is zeekConn.deliverTo, for an acknowledgment that takes what s sent
+// from una to ack, where Zeek's view of it is not simply what was sent and
+// what acknowledged. Zeek takes note of cut payload only when it is
+// acknowledged, so that it nearly always is where the acknowledgments are.
+func (t *Tracker) deliver(f *flow, s Side, una, ack, end uint32) {
 	if seqLT(end, ack) {
 		ack = end
 	}
 	if f.has(s, endEager) {
-		if !seqLT(x.zeekTrim, ack) {
+		k := &t.cold(f).ends[s]
+		if !seqLT(k.zeekTrim, ack) {
+			if f.has(s, endAtUna) {
+				k.zeekNext = una
+				f.ends[s] &^= endAtUna
+			}
 			return
 		}
 		f.ends[s] &^= endEager
 	}
-	if f.has(s, endLags) && seqLT(x.zeekNext, ack) {
-		x.zeekNext = ack
-		f.gap(x, s)
+	if !f.has(s, endLags) {
+		return
 	}
-	if f.has(s, endLags) && x.zeekNext == end {
-		f.ends[s] &^= endLags
+	next := una
+	if !f.has(s, endAtUna) {
+		next = t.cold(f).ends[s].zeekNext
+	}
+	if seqLT(next, ack) {
+		next = ack
+		f.ends[s] |= endAtUna
+		t.gap(f, s)
+	}
+	if next == end {
+		f.ends[s] &^= endLags | endAtUna
 	}
 }
 
 // gap is zeekConn.scaled of the letter G.
-func (f *flow) gap(x *flowTail, s Side) {
-	x.gaps++
-	n := x.gaps
+func (t *Tracker) gap(f *flow, s Side) {
+	f.gaps[s]++
+	n := f.gaps[s]
+	if n == 1<<16-1 {
+		f.bits |= flowFull
+	}
 	for n >= 10 && n%10 == 0 {
 		n /= 10
 	}
 	if n == 1 {
-		f.add('G', s)
+		t.cold(f).add(f, 'G', s)
 	}
 }
 
 // payload is End.place and Conn.payload; and zeekEnd.data.
-func (t *Tracker) payload(f *flow, from Side, p *capture.Packet, at Stamp, idle int64) {
+func (t *Tracker) payload(f *flow, from Side, p *capture.Packet, at moment, idle int64) {
 	from &= 1
-	x := &f.sent[from]
-	if f.ends[from]&(endData|endBusy) != endData|endBusy || p.Len <= beatBytes && at.Time-x.lastData.Time >= beatPause {
+	x := &f.sides[from]
+	if f.ends[from]&(endData|endBusy) != endData|endBusy || p.Len <= beatBytes && at.since(x.lastData) >= beatPause {
 		t.beat(f, from, p, at)
 	}
+	f.settle(from)
 	f.sndNxt[from] += p.Len
-	f.highest[from] = max(f.highest[from], uint16(p.Len))
-	if !f.has(from, endPending) {
+	x.highest = max(x.highest, uint16(p.Len))
+	if f.ends[from]&endPending == 0 {
 		f.ends[from] |= endPending
-		x.unacked, x.idle, x.seq, x.len = at, idle, p.Seq, p.Len
+		x.unacked, x.idle, x.idleHigh, x.seq, x.len = at, uint32(idle), uint16(idle>>32), p.Seq, p.Len
 	}
 	x.lastData = at
 	if last := f.bits&flowServerData != 0; last != (from == Server) {
@@ -282,64 +323,97 @@ func (t *Tracker) payload(f *flow, from Side, p *capture.Packet, at Stamp, idle 
 	}
 	f.since += p.Len
 	if p.CapLen < p.Len {
-		f.cut(from, p)
-	} else if f.sndNxt[from]-f.sndUna[from] > zeekInitialWindow && f.sndUna[from] == f.tail[from].isn+1 {
-		f.tail[from].zeekTrim = f.sndNxt[from]
-		f.ends[from] |= endEager
+		t.cut(f, from, p)
+	} else if f.sndNxt[from]-f.sndUna[from] > zeekInitialWindow {
+		if k := &t.cold(f).ends[from]; f.sndUna[from] == k.isn+1 {
+			k.zeekTrim = f.sndNxt[from]
+			f.ends[from] |= endEager
+		}
+	}
+	if f.ends[from]&endDeaf == 0 {
+		t.feed(f, from, p)
+	}
+}
+
+// settle keeps highestAcked, which need not be said while everything is
+// acknowledged, before more is sent.
+func (f *flow) settle(s Side) {
+	if f.sndUna[s] == f.sndNxt[s] {
+		f.sides[s].highestAcked = f.sides[s].highest
 	}
 }
 
 // beat is what payload rarely has to do: to note the first, and to feel the
 // rhythm after a pause. Before the first pause there is none to feel, so that
-// Beats are kept apart from the flows: flowTail.beat is one more than the
+// Beats are kept apart from the flows: coldEnd.beat is one more than the
 // number of one in Tracker.beats, 0 until then.
-func (t *Tracker) beat(f *flow, from Side, p *capture.Packet, at Stamp) {
-	x := &f.tail[from]
-	b := t.beatOf(f, from)
+func (t *Tracker) beat(f *flow, from Side, p *capture.Packet, at moment) {
+	k := t.cold(f)
+	b := t.beatOf(f, k, from)
 	if !f.has(from, endData) {
 		f.ends[from] |= endData
-		x.firstData = at
+		k.ends[from].firstData = at
 	}
-	b.take(f.sent[from].lastData, at, p.Len)
+	b.take(t.stamp(f, f.sides[from].lastData), t.stamp(f, at), p.Len)
 	f.ends[from] &^= endBusy
 	if b.busy() {
 		f.ends[from] |= endBusy
 	}
-	if x.beat == 0 && b == (Beat{len: b.len}) {
+	n := &k.ends[from].beat
+	if *n == 0 && b == (Beat{len: b.len}) {
 		return
 	}
-	if x.beat == 0 {
-		x.beat = t.beats.take() + 1
+	if *n == 0 {
+		*n = t.beats.take() + 1
 	}
-	*t.beats.at(x.beat - 1) = b
+	*t.beats.at(*n - 1) = b
 }
 
 // beatOf is End.Beat of a flow.
-func (t *Tracker) beatOf(f *flow, s Side) Beat {
-	if beat := f.tail[s].beat; beat != 0 {
+func (t *Tracker) beatOf(f *flow, k *flowCold, s Side) Beat {
+	if beat := k.ends[s].beat; beat != 0 {
 		return *t.beats.at(beat - 1)
 	}
-	return Beat{len: min(f.dataEnd(s)-f.tail[s].isn-1, beatBytes+1)}
+	return Beat{len: min(f.dataEnd(s)-k.ends[s].isn-1, beatBytes+1)}
 }
 
 // cut notes payload that Zeek does not see.
-func (f *flow) cut(from Side, p *capture.Packet) {
+func (t *Tracker) cut(f *flow, from Side, p *capture.Packet) {
 	if p.Has(capture.SnapCut) {
 		f.bits |= flowCut
 	}
-	if !f.has(from, endLags) {
-		f.ends[from] |= endLags
-		f.tail[from].zeekNext = p.Seq
+	if f.has(from, endLags) {
+		return
+	}
+	f.ends[from] |= endLags
+	if p.Seq == f.sndUna[from] {
+		f.ends[from] |= endAtUna
+	} else {
+		t.cold(f).ends[from].zeekNext = p.Seq
 	}
 }
 
 // fin is Conn.fin.
-func (f *flow) fin(from Side, p *capture.Packet, at Stamp, idle int64) {
+func (t *Tracker) fin(f *flow, from Side, p *capture.Packet, at moment, idle int64) {
 	if from == Server && !f.has(Client, endFIN) {
 		f.bits |= flowServerFIN
 	}
+	f.settle(from)
 	f.sndNxt[from]++
 	f.ends[from] |= endFIN
-	x := &f.tail[from]
-	x.fin, x.finIdle, x.finLen, x.finAck = at, idle, uint16(p.Len), p.Ack
+	k := &t.cold(f).ends[from]
+	k.fin, k.finIdle, k.finLen, k.finAck = at, idle, uint16(p.Len), p.Ack
+}
+
+// fingerprint is Conn.fingerprint.
+func (f *flow) fingerprint(from Side, p *capture.Packet) {
+	x := &f.sides[from]
+	f.ends[from] &^= endSameID
+	if p.IPID == x.ipid {
+		f.ends[from] |= endSameID
+	}
+	if kind := x.kind(); kind != IPIDRising || p.IPID-x.ipid >= maxIPIDStep {
+		x.setKind(kind.next(p.IPID, x.ipid))
+	}
+	x.ipid = p.IPID
 }

@@ -13,29 +13,40 @@ func (t *Tracker) answer(at found, p *capture.Packet, tag uint32) bool {
 		p.Encap != t.places.list[l.place].encap() || p.Options&oddOptions != 0 || p.Has(capture.HeaderCut) {
 		return false
 	}
+	epoch, ok := t.epochOf(Stamp{l.ref, l.time})
+	if !ok {
+		return false
+	}
+	first, _ := momentOf(Stamp{l.ref, l.time}, &t.epochs[epoch])
+	answered, near := momentOf(Stamp{p.Ref, p.Time}, &t.epochs[epoch])
+	if !near {
+		return false
+	}
 	n := t.flows.take()
 	f := t.flows.at(n)
-	*f = flow{}
-	f.lastTime, f.id = p.Time, l.id()
-	f.tail[0].tag, f.tail[1].tag = uint16(tag>>16), uint16(tag)
+	*f = flow{cold: t.colds.take(), epoch: epoch}
+	k := t.cold(f)
+	*k = flowCold{id: l.id(), tag: tag, first: first, answered: answered}
+	f.lastTime = p.Time
 	f.client, f.server, f.cport, f.sport = l.client, l.server, l.cport, l.sport
 	f.bits = flowLive | flowServerLast
-	f.first, f.answered = Stamp{l.ref, l.time}, Stamp{p.Ref, p.Time}
-	f.history[0], f.history[1], f.nhistory = 'S', 'h', 2
-	f.idled(f.answered, p.Time-l.time)
-	x := &f.tail[Client]
+	k.history[0], k.history[1], k.nhistory = 'S', 'h', 2
+	t.idled(f, answered, p.Time-l.time)
+	x := &k.ends[Client]
 	x.link, x.place, x.ttl, x.isn = l.link&(1<<48-1), t.places.list[l.place], l.ttl, l.seq
 	x.options, x.mss, x.wscale = l.options, l.mss, l.wscale&^loneFlags
-	x = &f.tail[Server]
+	x = &k.ends[Server]
 	x.link, x.place, x.ttl, x.isn = p.Link, placeOf(p), p.TTL, p.Seq
 	x.options, x.mss, x.wscale, x.window = p.Options, p.MSS, min(p.WScale, 14), p.Window
-	f.begin(Client, f.first, l.sig, l.ipid, l.tsval)
-	f.begin(Server, f.answered, signature(p), p.IPID, p.TSVal)
+	f.begin(k, Client, first, l.sig, l.ipid, l.tsval)
+	f.begin(k, Server, answered, signature(p), p.IPID, p.TSVal)
 	f.sndUna[Client]++
-	f.sent[Server].lastNewAck = f.answered
-	f.sent[Server].rawWindow = p.Window
+	f.sides[Server].lastNewAck = answered
+	f.sides[Server].rawWindow = p.Window
 	if l.options&p.Options&capture.OptWScale != 0 {
-		f.sent[Client].shift, f.sent[Server].shift = f.tail[Client].wscale, f.tail[Server].wscale
+		for s := range f.sides {
+			f.sides[s].kindShift |= k.ends[s].wscale << 4
+		}
 	}
 	if l.wscale&loneHeir != 0 {
 		f.bits |= flowHeir
@@ -52,17 +63,18 @@ func (t *Tracker) answer(at found, p *capture.Packet, tag uint32) bool {
 }
 
 // begin gives an end what its SYN or SYN-ACK says.
-func (f *flow) begin(s Side, at Stamp, sig uint32, ipid uint16, tsval uint32) {
-	x, tail := &f.sent[s], &f.tail[s]
-	f.sndUna[s], f.sndNxt[s] = tail.isn, tail.isn+1
-	x.last, x.packets, x.signatures[0] = at, 1, sig
+func (f *flow) begin(k *flowCold, s Side, at moment, sig uint32, ipid uint16, tsval uint32) {
+	x, end := &f.sides[s], &k.ends[s]
+	f.sndUna[s], f.sndNxt[s] = end.isn, end.isn+1
+	end.last, x.packets, x.signatures[0] = at, 1, sig
 	x.letters = zeekSeenSYN
-	x.where = tail.place.with(tail.link, tail.ttl)
-	if tail.place.has(capture.HasIPID) && !tail.place.has(capture.IPv6) {
+	x.where = end.place.with(end.link, end.ttl)
+	if end.place.has(capture.HasIPID) && !end.place.has(capture.IPv6) {
 		f.ends[s] |= endIPv4ID
-		x.ipid, x.ipidKind = ipid, IPIDUnknown.next(ipid, 0)
+		x.ipid = ipid
+		x.setKind(IPIDUnknown.next(ipid, 0))
 	}
-	if tail.options&capture.OptTimestamps != 0 {
+	if end.options&capture.OptTimestamps != 0 {
 		f.ends[s] |= endStamps
 		x.tsLast = tsval
 	}

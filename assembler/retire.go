@@ -65,7 +65,7 @@ func (t *Tracker) overSince(e ended) (last int64, over bool) {
 	switch i := e.r.index(); e.r.kind() {
 	case aFlow:
 		f := t.flows.at(i)
-		return f.lastTime, f.id == e.id && f.bits&flowLive != 0
+		return f.lastTime, t.cold(f).id == e.id && f.bits&flowLive != 0
 	case aConn:
 		c := t.conns.at(i)
 		return c.Last.Time, c.ID == e.id
@@ -83,6 +83,7 @@ func (t *Tracker) overSince(e ended) (last int64, over bool) {
 // due, so that the waits for memory run side by side: the flows, where the
 // table has them, and where it has the tombs that give way to theirs.
 func (t *Tracker) foresee(q *queue, before int64) (sum uint64) {
+	var flows [foreseen]*flow
 	var tags [2 * foreseen]uint32
 	n := 0
 	list := q.list[q.head:]
@@ -91,14 +92,15 @@ func (t *Tracker) foresee(q *queue, before int64) (sum uint64) {
 			break
 		}
 		if e.r.kind() == aFlow {
-			f := t.flows.at(e.r.index())
-			words := f.words()
-			for i := 0; i < len(words); i += 8 {
-				sum += words[i]
-			}
-			tags[n] = f.tag()
+			flows[n] = t.flows.at(e.r.index())
+			sum += touch(flows[n])
 			n++
 		}
+	}
+	for i, f := range flows[:n] {
+		k := t.cold(f)
+		sum += touch(k)
+		tags[i] = k.tag
 	}
 	for i := range uint32(n) {
 		if next := t.tombs.next + i; int(next) < t.tombs.pool.used {
@@ -219,8 +221,9 @@ func (t *Tracker) end(r ref, how early) {
 
 // endPlain is end for a flow that is over.
 func (t *Tracker) endPlain(r ref, f *flow) {
-	p, tag := t.plain(f), f.tag()
-	t.bury(t.locate(tag, r), tag).ofFlow(f, p)
+	k := t.cold(f)
+	p := t.plain(f)
+	t.bury(t.locate(k.tag, r), k.tag).ofFlow(f, k, p)
 	t.cfg.Plain(p)
 	t.freeFlow(r.index())
 }

@@ -35,16 +35,16 @@ func tombOf(c *Conn, tag uint32) tomb {
 }
 
 // ofFlow makes b that of f, which p describes.
-func (b *tomb) ofFlow(f *flow, p *Plain) {
+func (b *tomb) ofFlow(f *flow, k *flowCold, p *Plain) {
 	c, s := &p.Ends[Client], &p.Ends[Server]
 	client := Client
 	if !b.key.set(&c.Addr, c.Port, &s.Addr, s.Port) {
 		client = Server
 	}
-	b.encap, b.tag, b.started, b.expired = f.tail[Client].place.encap(), f.tag(), [2]bool{true, true}, false
-	b.isn[client], b.sndNxt[client] = f.tail[Client].isn, f.sndNxt[Client]
-	b.isn[client.Peer()], b.sndNxt[client.Peer()] = f.tail[Server].isn, f.sndNxt[Server]
-	b.last, b.id = f.lastTime, f.id
+	b.encap, b.tag, b.started, b.expired = k.ends[Client].place.encap(), k.tag, [2]bool{true, true}, false
+	b.isn[client], b.sndNxt[client] = k.ends[Client].isn, f.sndNxt[Client]
+	b.isn[client.Peer()], b.sndNxt[client.Peer()] = k.ends[Server].isn, f.sndNxt[Server]
+	b.last, b.id = f.lastTime, k.id
 }
 
 // tombs is a ring of them.

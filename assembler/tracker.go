@@ -75,7 +75,9 @@ type Tracker struct {
 	wide   pool[wide]
 	places places
 	flows  pool[flow]
-	apps   pool[Framing]
+	colds  pool[flowCold]
+	epochs []Stamp
+	apps   pool[[2]Framing]
 	beats  pool[Beat]
 	noted  pool[noted]
 	conns  pool[Conn]
@@ -237,11 +239,11 @@ func (t *Tracker) tcp(p *capture.Packet, tag uint32, guess ref, f *flow) {
 // accepted does what follows a packet that a flow took.
 func (t *Tracker) accepted(r ref, f *flow, from Side, p *capture.Packet) {
 	if f.over() {
-		t.closed.push(f.id, r, p.Time)
+		t.closed.push(t.cold(f).id, r, p.Time)
 		t.overs++
 	}
 	if t.cfg.Trace != nil {
-		t.cfg.Trace(Step{Packet: *p, Conn: f.id, Side: from, States: [2]State{f.state(Client), f.state(Server)}})
+		t.cfg.Trace(Step{Packet: *p, Conn: t.cold(f).id, Side: from, States: [2]State{f.state(Client), f.state(Server)}})
 	}
 }
 
@@ -356,21 +358,23 @@ func (t *Tracker) free(r ref) {
 
 func (t *Tracker) freeFlow(i uint32) {
 	f := t.flows.at(i)
+	k := t.cold(f)
 	if f.bits&flowHeir != 0 {
-		delete(t.heirs, f.id)
+		delete(t.heirs, k.id)
 	}
 	if f.bits&flowWide != 0 {
 		t.wide.release(f.client)
 	}
-	for s := range f.tail {
-		if app := f.tail[s].app; app != 0 {
-			t.apps.release(app - 1)
-		}
-		if beat := f.tail[s].beat; beat != 0 {
+	if f.app != 0 {
+		t.apps.release(f.app - 1)
+	}
+	for s := range k.ends {
+		if beat := k.ends[s].beat; beat != 0 {
 			t.beats.release(beat - 1)
 		}
 	}
-	f.bits, f.id = 0, 0
+	f.bits, k.id = 0, 0
+	t.colds.release(f.cold)
 	t.flows.release(i)
 }
 
