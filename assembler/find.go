@@ -20,20 +20,8 @@ func (at *found) ref() ref {
 // set lets another record stand for the tuple.
 func (at *found) set(r ref) { at.pg.slots[at.i] = makeSlot(at.pg.slots[at.i].tag(), r) }
 
-// hashOf is the same for both directions.
-func hashOf(p *capture.Packet, seed uint64) uint64 {
-	return hashEnd(&p.Src, p.SrcPort, seed) + hashEnd(&p.Dst, p.DstPort, seed)
-}
-
-// tagOf is the same for both directions.
-func tagOf(p *capture.Packet, seed uint64) uint32 {
-	return uint32(hashOf(p, seed) >> 32)
-}
-
-// tag is tagOf any packet of t.
-func (t *tuple) tag(seed uint64) uint32 {
-	return uint32((hashEnd(&t.a, t.ap, seed) + hashEnd(&t.b, t.bp, seed)) >> 32)
-}
+// tag is that of any packet of t.
+func (t *tuple) tag(seed uint64) uint32 { return capture.Tag(&t.a, t.ap, &t.b, t.bp, seed) }
 
 // find looks p's tuple up.
 func (t *Tracker) find(p *capture.Packet, tag uint32) found {

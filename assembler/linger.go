@@ -33,19 +33,13 @@ func newClock() clock {
 }
 
 // tick takes a packet.
-func (k *clock) tick(p *capture.Packet) {
-	k.now = max(k.now, p.Time)
-	if p.Flags&(capture.FIN|capture.RST) != 0 && p.Kind == capture.TCP {
-		k.ending(p)
-	}
-}
-
-// ending takes a FIN or RST.
-func (k *clock) ending(p *capture.Packet) {
-	if p.Flags.Has(capture.FIN) {
+func (k *clock) tick(s *capture.Slip) {
+	k.now = max(k.now, s.Time)
+	fin, rst := s.Ends()
+	if fin {
 		k.fins.add(k.now)
 	}
-	if p.Flags.Has(capture.RST) {
+	if rst {
 		k.rsts.add(k.now)
 	}
 }

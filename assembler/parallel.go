@@ -33,7 +33,8 @@ type Parallel struct {
 // job is a batch on its way through the trackers.
 type job struct {
 	batch  capture.Batch
-	tags   []uint32
+	own    []capture.Slip // memory for slips, if the batch has none
+	slips  []capture.Slip
 	mine   [][]uint32 // for each tracker, which packets are its
 	before uint64     // packets of the input before the batch
 	dues   dues
@@ -130,6 +131,7 @@ func (cfg Config) share(n int, u *turn) Config {
 func (s *Parallel) Fresh() *capture.Batch {
 	if s.current == nil {
 		s.current = <-s.free
+		s.current.batch.Lazy, s.current.batch.Seed = true, s.seed
 	}
 	return &s.current.batch
 }
@@ -153,7 +155,7 @@ func (s *Parallel) send(j *job) {
 // Tick is [Tracker.Tick]. What is due is reported some time after it returns.
 func (s *Parallel) Tick(now int64) {
 	b := s.Fresh()
-	b.Packets, b.Data, b.Now = b.Packets[:0], b.Data[:0], now
+	b.Packets, b.Data, b.Slips, b.Now = b.Packets[:0], b.Data[:0], b.Slips[:0], now
 	s.Batch()
 }
 
@@ -215,21 +217,17 @@ func (j *job) share(s *Parallel) {
 	for k := range j.mine {
 		j.mine[k] = j.mine[k][:0]
 	}
-	j.tags = j.tags[:0]
-	for i := range j.batch.Packets {
-		p := &j.batch.Packets[i]
-		s.clock.tick(p)
-		if !aboutTCP(p) {
-			j.tags = append(j.tags, 0)
-			continue
+	j.slips = j.batch.AllSlips(&j.own, s.seed)
+	for i := range j.slips {
+		p := &j.slips[i]
+		if s.clock.tick(p); p.AboutTCP() {
+			// The table looks at both ends of a tag.
+			k := uint64(p.Tag*0x9e3779b1) * n >> 32
+			j.mine[k] = append(j.mine[k], uint32(i))
 		}
-		h := hashOf(p, s.seed)
-		j.tags = append(j.tags, uint32(h>>32))
-		k := h & (1<<32 - 1) * n >> 32
-		j.mine[k] = append(j.mine[k], uint32(i))
 	}
 	j.before, j.dues = s.read, s.clock.dues()
-	s.read += uint64(len(j.batch.Packets))
+	s.read += uint64(len(j.slips))
 	j.left.Store(int32(n))
 }
 
@@ -240,14 +238,8 @@ func (s *Parallel) follow(t *Tracker, k int, u *turn, jobs <-chan *job) {
 			j.pause()
 			continue
 		}
-		t.batch, t.before = &j.batch, j.before
-		for _, i := range j.mine[k] {
-			if t.block.add(i, j.tags[i]) {
-				t.flush()
-			}
-		}
-		t.dues, t.clock.now = j.dues, j.dues.now
-		t.endBatch()
+		t.before, t.clock.now = j.before, j.dues.now
+		t.share(&j.batch, j.slips, j.mine[k], j.dues)
 		u.end()
 		if j.left.Add(-1) == 0 {
 			s.free <- j

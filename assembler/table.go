@@ -43,14 +43,7 @@ func ordered(x *[16]byte, xp uint16, y *[16]byte, yp uint16) bool {
 	return xp <= yp
 }
 
-// hashEnd mixes an endpoint with a per-run seed, so that nobody can prepare a
-// capture whose tuples all collide.
-func hashEnd(a *[16]byte, port uint16, seed uint64) uint64 {
-	h := binary.LittleEndian.Uint64(a[:8]) ^ uint64(port)<<16 ^ seed
-	l := binary.LittleEndian.Uint64(a[8:]) ^ bits.RotateLeft64(seed, 29)
-	return mix(h, l)
-}
-
+// mix is a hash of two numbers.
 func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a^0x8ebc6af09c88c6e3, b^0x589965cc75374cc3)
 	return hi ^ lo

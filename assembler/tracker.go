@@ -95,13 +95,17 @@ type Tracker struct {
 	clock  clock
 	dues   dues // after the current batch
 	batch  *capture.Batch
-	blank  capture.Batch // of packets whose payload nobody reads
+	slips  []capture.Slip // of all packets of the batch
+	blank  capture.Batch  // of packets whose payload nobody reads
 	block  block
 
 	spareLone, spareFlow, spareConn *Conn // what is reported is expanded into them
 	spare                           Lone
 	sparePlain                      Plain
 	noApp, otherApp                 Framing // of flows without one of their own
+
+	ownSlips []capture.Slip // memory of Batch
+	mine     []uint32
 
 	overs int   // connections followed that are over
 	swept int64 // when expire was last called
@@ -125,25 +129,28 @@ func newTracker(cfg Config) *Tracker {
 
 func newSeed() uint64 { return maphash.Comparable(maphash.MakeSeed(), 0) }
 
-// Batch takes the packets of b, in order. It keeps nothing of b.
+// Batch takes the packets of b, which is not Lazy, in order. It keeps nothing
+// of b.
 func (t *Tracker) Batch(b *capture.Batch) {
-	t.batch = b
 	t.clock.now = max(t.clock.now, b.Now)
-	for i := range b.Packets {
-		p := &b.Packets[i]
-		t.clock.tick(p)
-		if aboutTCP(p) && t.block.add(uint32(i), tagOf(p, t.seed)) {
-			t.flush()
+	slips := b.AllSlips(&t.ownSlips, t.seed)
+	t.mine = t.mine[:0]
+	for i := range slips {
+		s := &slips[i]
+		if t.clock.tick(s); s.AboutTCP() {
+			t.mine = append(t.mine, uint32(i))
 		}
 	}
-	t.dues = t.clock.dues()
-	t.endBatch()
+	t.share(b, slips, t.mine, t.clock.dues())
 }
 
-// endBatch does what follows the last packet of a batch.
-func (t *Tracker) endBatch() {
-	t.flush()
-	t.batch = nil
+// share takes those packets of b that are the tracker's, and does what is due
+// after them.
+func (t *Tracker) share(b *capture.Batch, slips []capture.Slip, mine []uint32, due dues) {
+	t.batch, t.slips = b, slips
+	t.take(mine)
+	t.batch, t.slips = nil, nil
+	t.dues = due
 	t.settle()
 }
 

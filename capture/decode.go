@@ -24,12 +24,9 @@ func (d *decoder) decode(b *Batch, r *record, p *Packet) {
 		return
 	}
 	frame := b.Data[r.off : r.off+r.capLen]
-	if decodeFast(p, r, frame) {
-		return
+	if !decodeFast(p, r, frame) {
+		d.follow(b, r, p, frame)
 	}
-	// These the fast path may have set before it gave up.
-	p.Link, p.Traits = 0, r.traits
-	d.follow(b, r, p, frame)
 }
 
 // follow is decode without the fast path, for a p of which only Time, Iface

@@ -299,7 +299,7 @@ func eachRecord(t *testing.T, name string, f func(b *Batch, r *record, p *Packet
 	}
 	r, d, b := s.active[0], newDecoder(), new(Batch)
 	for more := true; more; more = !r.exhausted() {
-		b.Data = r.load(append(b.Data[:0], r.win[r.tail:]...))
+		b.Data = r.load(append(b.Data[:0], r.win[r.tail:]...), cap(r.recs))
 		data := b.Data
 		for i := range r.recs {
 			var p Packet

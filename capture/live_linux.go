@@ -205,7 +205,10 @@ func (l *Live) deliver(b *Batch, f *feed) {
 	p := &b.Packets[len(b.Packets)-1]
 	l.dec.decode(b, &r, p)
 	p.Ref = MakeRef(f.number, r.number)
-	f.before = f.note(&r, p, f.before)
+	f.before = f.note([]record{r}, f.before, 0)
+	if p.Kind == Bad {
+		f.noteBad(&r, p)
+	}
 	if l.tap != nil {
 		b.frames = append(b.frames, r.span())
 	}

@@ -18,8 +18,8 @@ func (s *files) merge(b *Batch) {
 			frame := r.win[rec.off : rec.off+rec.capLen]
 			rec.off = uint32(len(b.Data))
 			b.Data = append(b.Data, frame...)
-			b.Packets = append(b.Packets, Packet{})
-			s.deliver(b, r, rec, &b.Packets[len(b.Packets)-1])
+			r.note(r.recs[r.next : r.next+1])
+			s.deliver(b, r, rec)
 		}
 		r.next++
 		s.settle()

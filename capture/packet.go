@@ -156,6 +156,13 @@ type Batch struct {
 	// does not know, as files do not.
 	Now int64
 
+	// Slips of all packets, in order, if a Source made use of Lazy, which
+	// allows it to leave packets that are simple for [Batch.Packet] to
+	// decode; Packets are then the others. Their tags are made with Seed.
+	Slips []Slip
+	Lazy  bool
+	Seed  uint64
+
 	frames []span // of Packets, for a Tap; else empty
 }
 
@@ -164,7 +171,8 @@ func (b *Batch) Payload(p *Packet) []byte { return b.Data[p.Off : p.Off+p.CapLen
 
 // Source is a stream of packets.
 type Source interface {
-	// Next refills b, reusing its memory. It returns io.EOF, and an empty
+	// Next refills b, reusing its memory, but for what of it is said to be
+	// the caller's choice. It returns io.EOF, and an empty
 	// batch, when the input is exhausted; any other error is final too, and
 	// names the file, the packet and the remedy. A batch without an error
 	// may be empty as well: of a live capture after a while without packets,

@@ -137,9 +137,9 @@ func (f *pcap) lengths(h []byte) (capLen, wireLen uint32) {
 	return capLen, wireLen
 }
 
-func (f *pcap) scan(data []byte, recs []record) (n, used int, err error) {
-	if !f.settled && len(data) >= pcapRecordHeader {
-		f.settle(data)
+func (f *pcap) scan(data []byte, used int, recs []record) (n, end int, err error) {
+	if !f.settled && len(data)-used >= pcapRecordHeader {
+		f.settle(data[used:])
 	}
 	size := pcapRecordHeader + f.extra
 	for n < len(recs) && len(data)-used >= size {

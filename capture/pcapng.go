@@ -91,7 +91,7 @@ func (f *pcapng) u64(b []byte) uint64 {
 	return v
 }
 
-func (f *pcapng) scan(data []byte, recs []record) (n, used int, err error) {
+func (f *pcapng) scan(data []byte, used int, recs []record) (n, end int, err error) {
 	for n < len(recs) {
 		if f.trailer != 0 {
 			d, err := f.pass(data[used:])

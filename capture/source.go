@@ -62,7 +62,7 @@ func (in *input) label() string {
 }
 
 func (s *files) Next(b *Batch) error {
-	b.Now = 0
+	b.Slips, b.Now = b.Slips[:0], 0
 	err := s.read(b)
 	s.frame.tap(b, s.tap)
 	return err
@@ -74,15 +74,17 @@ func (s *files) read(b *Batch) error {
 			return err
 		}
 		// The interfaces were described in front of these packets.
-		s.sorted.raw, *b = *b, s.sorted.raw
+		b.spread()
+		raw := &s.sorted.raw
+		raw.Packets, raw.Data, raw.frames, b.Packets, b.Data, b.frames = b.Packets, b.Data, b.frames, raw.Packets, raw.Data, raw.frames
 	}
 	return s.sorted.next(b, s.fill)
 }
 
 // fill reads a batch in the order in which the files have it.
 func (s *files) fill(b *Batch) error {
-	b.Packets, b.frames = b.Packets[:0], b.frames[:0]
-	for len(b.Packets) == 0 {
+	b.Packets, b.Slips, b.frames = b.Packets[:0], b.Slips[:0], b.frames[:0]
+	for b.Len() == 0 {
 		b.Data = b.Data[:0]
 		if len(s.active) == 0 && !s.openNext() {
 			return io.EOF
@@ -102,32 +104,62 @@ func (s *files) fill(b *Batch) error {
 	return nil
 }
 
+// fewRecords are found, looked at and forgotten while the nearest cache has
+// them.
+const fewRecords = 64
+
 // direct fills b from the only open input.
 func (s *files) direct(b *Batch, r *reader) {
-	b.Data = r.load(append(b.Data, r.win[r.tail:]...))
+	b.Data = r.load(append(b.Data, r.win[r.tail:]...), min(fewRecords, cap(r.recs)))
 	data := b.Data // the decoder may append to b.Data
-	n := len(r.recs)
-	if limit := s.limit(); limit < math.MaxInt64 {
-		if i := slices.IndexFunc(r.recs, func(rec record) bool { return rec.time > limit }); i >= 0 {
-			n = i // the next input is due
+	lazy, limit := b.Lazy && s.tap == nil && !s.several, s.limit()
+	for n := 0; ; {
+		due := len(r.recs)
+		if limit < math.MaxInt64 {
+			if i := slices.IndexFunc(r.recs, func(rec record) bool { return rec.time > limit }); i >= 0 {
+				due = i // the next input is due
+			}
+		}
+		recs := s.sift(r, r.recs[:due], data)
+		if r.note(recs); lazy {
+			s.slip(b, r, recs, data)
+		} else {
+			b.Packets = slices.Grow(b.Packets, len(recs))
+			for i := range recs {
+				s.deliver(b, r, &recs[i])
+			}
+		}
+		n += due
+		if room := cap(r.recs) - n; due < len(r.recs) || !r.more || room == 0 || !r.scan(data, r.tail, min(fewRecords, room)) {
+			r.keep(data, min(due, len(r.recs)))
+			r.aim(n, len(data)-len(r.win))
+			break
 		}
 	}
-	b.Packets = slices.Grow(b.Packets, n)
-	for i := range n {
-		if rec := &r.recs[i]; s.passes(r, rec, data) {
-			b.Packets = b.Packets[:len(b.Packets)+1]
-			s.deliver(b, r, rec, &b.Packets[len(b.Packets)-1])
-		}
-	}
-	r.keep(data, n)
 	if r.exhausted() {
 		r.finish()
 		s.active = s.active[:0]
 	}
 }
 
-// deliver decodes one record whose frame lies in b.Data.
-func (s *files) deliver(b *Batch, r *reader, rec *record, p *Packet) {
+// slip appends slips of records, and decodes those that are not simple.
+func (s *files) slip(b *Batch, r *reader, recs []record, data []byte) {
+	n := len(b.Slips)
+	b.Slips = slices.Grow(b.Slips, len(recs))[:n+len(recs)]
+	for i := range recs {
+		rec, slip := &recs[i], &b.Slips[n+i]
+		if slip.simple(rec, data[rec.off:rec.off+rec.capLen], b.Seed) {
+			slip.Ref = MakeRef(r.in.index, rec.number)
+		} else {
+			slip.tell(s.deliver(b, r, rec), len(b.Packets)-1, b.Seed)
+		}
+	}
+}
+
+// deliver decodes one record, whose frame lies in b.Data.
+func (s *files) deliver(b *Batch, r *reader, rec *record) *Packet {
+	b.Packets = append(b.Packets, Packet{})
+	p := &b.Packets[len(b.Packets)-1]
 	if rec.capLen < rec.wireLen {
 		rec.traits |= SnapCut
 	}
@@ -137,14 +169,13 @@ func (s *files) deliver(b *Batch, r *reader, rec *record, p *Packet) {
 		s.dec.decode(b, rec, p)
 	}
 	p.Ref = MakeRef(r.in.index, rec.number)
+	if p.Kind == Bad {
+		r.in.noteBad(rec, p)
+	}
 	if s.tap != nil {
 		b.frames = append(b.frames, rec.span())
 	}
-	before := r.before
-	if r.in.several {
-		before -= reorderSpan // what is put in order again is not out of it
-	}
-	r.before = r.in.note(rec, p, before)
+	return p
 }
 
 // openNext opens the next input that can be, and reports whether there was

@@ -65,6 +65,21 @@ func oneLine(err error) error {
 	return fmt.Errorf("%s; %s", e.What, e.Instead)
 }
 
+// sift moves the records that pass to the front, and returns them.
+func (s *files) sift(r *reader, recs []record, data []byte) []record {
+	if s.sieve == nil {
+		return recs
+	}
+	n := 0
+	for i := range recs {
+		if s.passes(r, &recs[i], data) {
+			recs[n] = recs[i]
+			n++
+		}
+	}
+	return recs[:n]
+}
+
 // passes asks the filter, if there is one, and counts what it leaves out.
 func (s *files) passes(r *reader, rec *record, data []byte) bool {
 	if s.sieve == nil {

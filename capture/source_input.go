@@ -59,26 +59,32 @@ func (in *Input) comment(packet uint64, text []byte) {
 	in.Comments = append(in.Comments, s)
 }
 
-// note counts a packet that is handed out. The time of the one before it in
-// this file comes in, its own goes out.
-func (in *Input) note(r *record, p *Packet, before int64) int64 {
-	if in.Packets == 0 {
-		in.First, in.Last = r.time, r.time
-	} else if r.time < before {
-		in.Backwards++
+// note counts packets that are handed out. The time of the one before them in
+// this file comes in, that of the last one goes out; slack (ns) is how much
+// earlier than the one before it a packet may be.
+func (in *Input) note(recs []record, before, slack int64) int64 {
+	if in.Packets == 0 && len(recs) > 0 {
+		before = recs[0].time
+		in.First, in.Last = before, before
 	}
-	in.First, in.Last = min(in.First, r.time), max(in.Last, r.time)
-	in.Packets++
-	in.Bytes += uint64(r.capLen)
-	if r.capLen < r.wireLen {
-		in.Cut++
+	first, last, size := in.First, in.Last, in.Bytes
+	for i := range recs {
+		r := &recs[i]
+		if r.time < before-slack {
+			in.Backwards++
+		}
+		if r.capLen < r.wireLen {
+			in.Cut++
+		}
+		before = r.time
+		first, last, size = min(first, before), max(last, before), size+uint64(r.capLen)
 	}
-	if p.Kind == Bad {
-		in.noteBad(r, p)
-	}
-	return r.time
+	in.First, in.Last, in.Bytes = first, last, size
+	in.Packets += uint64(len(recs))
+	return before
 }
 
+// noteBad counts a packet that could not be decoded, and keeps the first few.
 func (in *Input) noteBad(r *record, p *Packet) {
 	in.Bad++
 	text := p.Problem.String()

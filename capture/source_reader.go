@@ -18,12 +18,12 @@ const (
 
 // layout finds the records of one file format in a run of its bytes.
 type layout interface {
-	// scan reads complete records at the start of data, as many as recs
-	// has room for, and returns their number and the bytes they took. What
-	// it leaves it wants to see again, with more behind it. Offsets of
-	// records count from the start of data. An error is final; the
-	// records before it are good.
-	scan(data []byte, recs []record) (n, used int, err error)
+	// scan reads complete records from data[at:] on, as many as recs has
+	// room for, and returns their number and where they end. What it leaves
+	// it wants to see again, with more behind it. Offsets of records count
+	// from the start of data. An error is final; the records before it are
+	// good.
+	scan(data []byte, at int, recs []record) (n, end int, err error)
 
 	// rest names the incomplete thing that data, all that is left of the
 	// file, belongs to, and how many of its bytes there are and should be.
@@ -65,35 +65,52 @@ func newReader(in *input, src stream, l layout, lane, batch int) *reader {
 func (r *reader) drained() bool { return r.next == len(r.recs) }
 
 // load appends bytes of the stream to data until it holds a record or the
-// stream ends. On return recs are the records in data, and data[tail:] is
-// what was not scanned.
-func (r *reader) load(data []byte) []byte {
-	r.recs, r.next, r.tail = r.recs[:0], 0, 0
+// stream ends. On return recs are the first records in data, most of them at
+// the most, and data[tail:] is what was not scanned.
+func (r *reader) load(data []byte, most int) []byte {
 	for {
 		if !r.more && !r.end {
 			data = r.read(data)
 		}
-		n, used, err := r.layout.scan(data, r.recs[:cap(r.recs)])
-		r.recs, r.tail, r.more = r.recs[:n], used, n == cap(r.recs)
-		if err != nil {
-			r.end, r.more, r.broken = true, false, err
-		}
-		if n > 0 {
-			r.chunk = max(minChunk, min(maxChunk, used/n*r.batch))
-			return data
-		}
-		if r.end {
+		if r.scan(data, 0, most) || r.end {
 			return data
 		}
 		// No record yet: drop what was not one, and grow only by bytes
 		// that really come, whatever length a header claims.
-		data, r.tail = data[:copy(data, data[used:])], 0
+		data, r.tail = data[:copy(data, data[r.tail:])], 0
+	}
+}
+
+// scan makes recs the next records in data, and reports whether there is one.
+func (r *reader) scan(data []byte, at, most int) bool {
+	n, end, err := r.layout.scan(data, at, r.recs[:most])
+	r.recs, r.next, r.tail, r.more = r.recs[:n], 0, end, n == most
+	if err != nil {
+		r.end, r.more, r.broken = true, false, err
+	}
+	return n > 0
+}
+
+// aim chooses the size of the next read, when n records took so many bytes.
+func (r *reader) aim(n, bytes int) {
+	if n > 0 {
+		r.chunk = max(minChunk, min(maxChunk, bytes/n*r.batch))
 	}
 }
 
 // reload is load into the reader's own window.
 func (r *reader) reload() {
-	r.win = r.load(r.win[:copy(r.win, r.win[r.tail:])])
+	r.win = r.load(r.win[:copy(r.win, r.win[r.tail:])], cap(r.recs))
+	r.aim(len(r.recs), r.tail)
+}
+
+// note counts records that are handed out.
+func (r *reader) note(recs []record) {
+	slack := int64(0)
+	if r.in.several {
+		slack = reorderSpan // what is put in order again is not out of it
+	}
+	r.before = r.in.note(recs, r.before, slack)
 }
 
 // read appends one chunk to data. A pipe may hold back the rest of a chunk

@@ -19,12 +19,20 @@ func decodeTCP(p *Packet, h []byte, off, wire uint32) {
 		p.Kind, p.Problem = Bad, TCPHeaderLength
 		return
 	}
+	p.segment(h, off, wire)
+}
+
+// segment is decodeTCP for a header that is known to have its flags, and a
+// length that can be.
+func (p *Packet) segment(h []byte, off, wire uint32) {
+	ports := binary.BigEndian.Uint32(h[0:4])
+	marks := binary.BigEndian.Uint16(h[12:14])
+	header := uint32(marks>>12) * 4
 	p.Kind = TCP
-	p.SrcPort = binary.BigEndian.Uint16(h[0:2])
-	p.DstPort = binary.BigEndian.Uint16(h[2:4])
+	p.SrcPort, p.DstPort = uint16(ports>>16), uint16(ports)
 	p.Seq = binary.BigEndian.Uint32(h[4:8])
 	p.Ack = binary.BigEndian.Uint32(h[8:12])
-	p.Flags = Flags(binary.BigEndian.Uint16(h[12:14]) & 0x1ff)
+	p.Flags = Flags(marks & 0x1ff)
 	p.Len = wire - header
 	if uint32(len(h)) < header {
 		tcpHeaderCut(p, h, off)
@@ -33,13 +41,18 @@ func decodeTCP(p *Packet, h []byte, off, wire uint32) {
 	p.Window = binary.BigEndian.Uint16(h[14:16])
 	p.Off = off + header
 	p.CapLen = uint32(len(h)) - header
-	if p.CapLen == p.Len {
-		// A record may be shorter than its frame by Ethernet padding only.
-		p.Traits &^= SnapCut
-	} else {
+	// A record may be shorter than its frame by Ethernet padding only.
+	p.Traits &^= SnapCut
+	if p.CapLen != p.Len {
 		p.Traits |= SnapCut
 	}
-	if header > 20 {
+	switch {
+	case header == 20:
+	case header == 32 && binary.BigEndian.Uint32(h[20:24]) == timestampsAlone:
+		p.Options = OptTimestamps
+		p.TSVal = binary.BigEndian.Uint32(h[24:28])
+		p.TSEcr = binary.BigEndian.Uint32(h[28:32])
+	default:
 		decodeOptions(p, h[20:header])
 	}
 }
@@ -67,12 +80,6 @@ const timestampsAlone = 0x0101080a
 // decodeOptions reads the option list o, RFC 9293 3.1. An option of a wrong
 // length is left out and OptBroken set; one that runs past the list ends it.
 func decodeOptions(p *Packet, o []byte) {
-	if len(o) == 12 && binary.BigEndian.Uint32(o) == timestampsAlone {
-		p.Options |= OptTimestamps
-		p.TSVal = binary.BigEndian.Uint32(o[4:8])
-		p.TSEcr = binary.BigEndian.Uint32(o[8:12])
-		return
-	}
 	for len(o) > 0 {
 		switch o[0] {
 		case 0:

@@ -40,7 +40,7 @@ func records(t testing.TB, file []byte) (list []written, in Input) {
 	}
 	recs := make([]record, 8)
 	for {
-		n, used, err := l.scan(file, recs)
+		n, used, err := l.scan(file, 0, recs)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -240,13 +240,11 @@ func (c *command) follow(src capture.Source, t *assembler.Parallel, stop *atomic
 			err = errInterrupted
 			break
 		}
-		if left := c.count - packets; c.count > 0 && uint64(len(b.Packets)) > left {
-			b.Packets = b.Packets[:left]
+		if left := c.count - packets; c.count > 0 && uint64(b.Len()) > left {
+			b.Truncate(int(left))
 		}
-		for i := range b.Packets {
-			last = max(last, b.Packets[i].Time)
-		}
-		packets += uint64(len(b.Packets))
+		last = b.Latest(last)
+		packets += uint64(b.Len())
 		t.Batch()
 	}
 	if err == io.EOF {
