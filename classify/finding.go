@@ -107,11 +107,12 @@ type group struct {
 func (g *group) note(c *assembler.Conn, at int64, points ...point) {
 	g.count(at)
 	g.clients.add(c.End(assembler.Client).Addr)
-	e := example{id: c.ID, at: at}
-	if g.keeps(&e) {
-		copy(e.points[:], points)
-		g.keep(&e)
+	if !g.wants(at, c.ID) {
+		return
 	}
+	e := example{id: c.ID, at: at}
+	copy(e.points[:], points)
+	g.keep(&e)
 }
 
 // count counts a connection that is no example.
@@ -123,8 +124,10 @@ func (g *group) count(at int64) {
 	g.last = max(g.last, at)
 }
 
-func (g *group) keeps(e *example) bool {
-	return g.kept < maxExamples || e.before(&g.examples[maxExamples-1])
+// wants reports whether a connection is among the earliest, chosen by at.
+func (g *group) wants(at int64, id uint64) bool {
+	last := &g.examples[maxExamples-1]
+	return g.kept < maxExamples || at < last.at || at == last.at && id < last.id
 }
 
 func (g *group) keep(e *example) {

@@ -3,8 +3,12 @@ package classify_test
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
+	"reflect"
 	"runtime"
+	"slices"
 	"testing"
+	"time"
 
 	"hangup/assembler"
 	"hangup/classify"
@@ -52,8 +56,109 @@ func (f *flood) next() {
 	}
 }
 
-// BenchmarkFindingsAdd tells what a connection costs: a healthy one, one that
-// was reset, a single SYN in a flood.
+// traffic are connections of a mix that come again and again, later each time.
+type traffic struct {
+	conns []judged
+	lone  []assembler.Lone
+	times []*int64
+	round int64 // ns
+	env   classify.Env
+	v     *classify.Verdict // of lone
+	id    uint64
+}
+
+func newTraffic(tb testing.TB, name string) *traffic {
+	i := slices.IndexFunc(generate.Mixes, func(m generate.Mix) bool { return m.Name == name })
+	pcap, _ := small(tb, generate.Mixes[i], 0.001)
+	r := follows(tb, name, pcap)
+	t := &traffic{env: classify.Env{End: 1 << 62}}
+	from, to := int64(math.MaxInt64), int64(0)
+	for _, e := range append(r.before, r.last...) {
+		switch {
+		case e.lone != nil:
+			t.lone = append(t.lone, *e.lone)
+			from, to = min(from, e.lone.SYN.Time), max(to, e.lone.SYN.Time)
+		case e.conn.Partial == 0:
+			v := classify.Judge(e.conn, r.env)
+			t.conns = append(t.conns, judged{e.conn, &v})
+			t.times = stamps(t.times, reflect.ValueOf(e.conn).Elem())
+			from, to = min(from, e.conn.First.Time), max(to, e.conn.First.Time)
+		}
+	}
+	for i := range t.lone {
+		t.times = append(t.times, &t.lone[i].SYN.Time)
+		c := new(assembler.Conn)
+		t.lone[i].Expand(c)
+		v := classify.Judge(c, t.env)
+		t.v = &v
+	}
+	t.round = to - from
+	return t
+}
+
+// stamps lists the times in v that were seen.
+func stamps(list []*int64, v reflect.Value) []*int64 {
+	switch {
+	case v.Type() == reflect.TypeFor[assembler.Stamp]():
+		if v.CanAddr() && v.Addr().CanInterface() {
+			if s := v.Addr().Interface().(*assembler.Stamp); s.Seen() {
+				list = append(list, &s.Time)
+			}
+		}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			list = stamps(list, v.Field(i))
+		}
+	case v.Kind() == reflect.Array:
+		for i := range v.Len() {
+			list = stamps(list, v.Index(i))
+		}
+	}
+	return list
+}
+
+// come adds all once, and tells how long that took.
+func (t *traffic) come(f *classify.Findings) time.Duration {
+	for _, at := range t.times {
+		*at += t.round
+	}
+	from := time.Now()
+	for i := range t.conns {
+		t.id++
+		t.conns[i].c.ID = t.id
+		f.Add(t.conns[i].c, t.conns[i].v)
+	}
+	for i := range t.lone {
+		t.id++
+		t.lone[i].ID = t.id
+		f.AddLone(&t.lone[i], t.v)
+	}
+	return time.Since(from)
+}
+
+// BenchmarkFindingsTraffic tells what a connection of a mix costs, most of
+// them healthy, and a single SYN of hosts that send nothing else.
+func BenchmarkFindingsTraffic(b *testing.B) {
+	for _, name := range []string{"web", "churn", "syn"} {
+		b.Run(name, func(b *testing.B) {
+			t := newTraffic(b, name)
+			f := classify.NewFindings(t.env)
+			took, n := time.Duration(0), 0
+			for range 3 { // those who come are known then
+				t.come(f)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				took += t.come(f)
+				n += len(t.conns) + len(t.lone)
+			}
+			b.ReportMetric(float64(took.Nanoseconds())/float64(n), "ns/conn")
+		})
+	}
+}
+
+// BenchmarkFindingsAdd tells what a connection costs that comes often: a
+// healthy one, one that was reset, a single SYN in a flood.
 func BenchmarkFindingsAdd(b *testing.B) {
 	kinds := []struct {
 		name string
@@ -193,5 +298,32 @@ func TestFindingsAddLone(t *testing.T) {
 	}
 	if d := differ(want, got, 0); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestFindingsAddLoneOfMany: so do those of a few hosts that send hundreds of
+// them, whatever is known of the capture's end.
+func TestFindingsAddLoneOfMany(t *testing.T) {
+	few := newTraffic(t, "syn")
+	last := few.lone[len(few.lone)-1].SYN.Time
+	for _, env := range []classify.Env{{End: 1 << 62}, {End: last + 1}, {End: last + 5e9, Truncated: true}, {End: last + 5e9, OS: classify.Windows}} {
+		whole, alone := classify.NewFindings(env), classify.NewFindings(env)
+		for i := range few.lone {
+			l := &few.lone[i]
+			l.ServerPort = uint16(i % 7)
+			l.TTL = uint8(60 + i%9*8)
+			l.Until = int64(b2i(i%11 == 0)) * (l.SYN.Time + int64(i)*1e6)
+			c := new(assembler.Conn)
+			l.Expand(c)
+			v := classify.Judge(c, env)
+			whole.Add(c, &v)
+			alone.AddLone(l, &v)
+		}
+		if d := differ(whole.Finish(), alone.Finish(), 0); d != "" {
+			t.Errorf("%+v: %s", env, d)
+		}
+		if whole, alone := classify.Inside(whole), classify.Inside(alone); whole != alone {
+			t.Errorf("%+v: %s, want %s", env, alone, whole)
+		}
 	}
 }

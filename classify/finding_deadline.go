@@ -216,19 +216,32 @@ func lateAnswer(c *assembler.Conn, side assembler.Side, at assembler.Stamp) (poi
 
 // nearRound is the index of the round number that d lies just behind, -1 if none.
 func nearRound(d int64) int {
-	low, high := 0, len(roundSeconds)
-	for low < high {
-		if mid := (low + high) / 2; roundSeconds[mid]*second <= d+deadlineEarly {
-			low = mid + 1
-		} else {
-			high = mid
-		}
+	i := len(roundSeconds) - 1
+	if s := (d + deadlineEarly) / second; s < int64(len(roundBelow)) {
+		i = int(roundBelow[s])
 	}
-	if i := low - 1; i >= 0 && d <= roundSeconds[i]*second+roundSlack(roundSeconds[i]*second) {
+	for i >= 0 && roundSeconds[i]*second > d+deadlineEarly {
+		i--
+	}
+	if i >= 0 && d <= roundSeconds[i]*second+roundSlack(roundSeconds[i]*second) {
 		return i
 	}
 	return -1
 }
+
+// roundBelow is, for each of the seconds that most waits take, the index of
+// the largest round number that is no more; -1 if there is none.
+var roundBelow = func() (list [128]int8) {
+	for s := range list {
+		list[s] = -1
+		for i, r := range roundSeconds {
+			if r <= int64(s) {
+				list[s] = int8(i)
+			}
+		}
+	}
+	return list
+}()
 
 func roundSlack(r int64) int64 { return deadlineSlack + int64(deadlineShare*float64(r)) }
 

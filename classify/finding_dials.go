@@ -69,53 +69,50 @@ func lossOf(c *assembler.Conn, v *Verdict) int64 {
 
 // shed judges the older half and lets go of it.
 func (l *dialLog) shed() {
-	l.floor = l.median()
+	l.floor = halfway(l.list, func(d *dialled) int64 { return d.at })
 	if l.storms == nil {
 		l.storms = storms{}
 	}
 	l.storms.join(stormsOf(l.list, l.floor))
-	// An end may still make a later dial a reconnect.
-	recent := func(d *dialled) bool { return d.lost >= l.floor-stormLoss }
-	extra := -dialsKept / 4
-	for i := range l.list {
-		extra += b2i(l.list[i].at < l.floor && recent(&l.list[i]))
+	// An end may still make a later dial a reconnect; those that came last
+	// ended last, mostly.
+	recent, ends := l.floor-stormLoss, dialsKept/4
+	for i := len(l.list) - 1; i >= 0; i-- {
+		d := &l.list[i]
+		if d.at >= l.floor {
+			continue
+		}
+		if d.at = retired; d.lost >= recent && ends > 0 {
+			ends--
+		} else {
+			d.lost = 0
+		}
 	}
 	kept := l.list[:0]
-	for _, d := range l.list {
-		if d.at < l.floor {
-			if !recent(&d) {
-				continue
-			}
-			if extra--; extra >= 0 {
-				continue // what came later ended later, mostly
-			}
-			d.at = retired
+	for i := range l.list {
+		if d := &l.list[i]; d.at != retired || d.lost != 0 {
+			kept = append(kept, *d)
 		}
-		kept = append(kept, d)
 	}
 	l.list = kept
 }
 
-// median is about the time before which half of the dials lie, and later than
-// some of them.
-func (l *dialLog) median() int64 {
-	const samples = 1 << 10
-	var times [samples]int64
-	list := times[:0]
-	least := int64(math.MaxInt64)
-	for i := range l.list {
-		if at := l.list[i].at; at != retired {
-			least = min(least, at)
-			if i%(dialsKept/samples) == 0 {
-				list = append(list, at)
-			}
+// halfway is about the time before which half of a long list lie, and later
+// than some of them.
+func halfway[T any](list []T, at func(*T) int64) int64 {
+	const samples = 1 << 9
+	var room [samples]int64
+	times := room[:0]
+	for k := range samples {
+		if t := at(&list[k*len(list)/samples]); t != retired {
+			times = append(times, t)
 		}
 	}
-	if len(list) == 0 {
-		return least + 1
+	if len(times) == 0 {
+		return math.MaxInt64
 	}
-	slices.Sort(list)
-	return max(list[len(list)/2], least+1)
+	slices.Sort(times)
+	return max(times[len(times)/2], times[0]+1)
 }
 
 func (l *dialLog) clone() dialLog {

@@ -43,10 +43,9 @@ func (g *eyeball) add(lost *loser, won *winning) {
 	}
 	g.delay.add(max(won.at.Time-lost.at.Time, 0))
 	g.count(lost.at.Time)
-	e := example{id: lost.id, at: lost.at.Time, points: [3]point{
-		{lost.at, assembler.Client, saysSYN, 0}, {won.at, assembler.Client, saysOtherFamily, 0}}}
-	if g.keeps(&e) {
-		g.keep(&e)
+	if g.wants(lost.at.Time, lost.id) {
+		g.keep(&example{id: lost.id, at: lost.at.Time, points: [3]point{
+			{lost.at, assembler.Client, saysSYN, 0}, {won.at, assembler.Client, saysOtherFamily, 0}}})
 	}
 }
 
@@ -67,8 +66,8 @@ func (e eyeballs) join(o eyeballs) {
 		a.first, a.last = min(a.first, b.first), max(a.last, b.last)
 		a.delay.join(&b.delay)
 		for i := range b.examples[:b.kept] {
-			if a.keeps(&b.examples[i]) {
-				a.keep(&b.examples[i])
+			if e := &b.examples[i]; a.wants(e.at, e.id) {
+				a.keep(e)
 			}
 		}
 		e[k] = a

@@ -17,6 +17,7 @@ import (
 // there are more, the older half is judged, and goes.
 type families struct {
 	won    *[winPlaces][winRoom]winning
+	latest *winning       // in won: the one that won last, mostly
 	teams  [1 << 6]uint64 // a bitmap of teams that won, by hash
 	losers []loser
 	floor  int64    // older losers are judged at once
@@ -54,15 +55,14 @@ type loser struct {
 // dial it was), or loopback; to one port over one family. 0 is nobody's.
 type team uint64
 
-func teamOf(x *subject, v6 bool) team {
-	link, loop := x.w.cl.Link, loopback(&x.pair.client)
-	if loop {
+func teamOf(r *relation, link uint64, v6 bool) team {
+	if loopback(&r.client) {
 		link = 1
 	}
 	if link == 0 {
 		return 0
 	}
-	return team(mix(link<<16^uint64(x.pair.server.port)) ^ uint64(b2i(v6)) | 2)
+	return team(mix(link<<16^uint64(r.server.port)) ^ uint64(b2i(v6)) | 2)
 }
 
 // loopback reports whether a is 127.0.0.0/8 or ::1.
@@ -74,12 +74,12 @@ func (f *families) add(x *subject) {
 	c, syn := x.c, x.w.cl.SYN.First
 	switch {
 	case failedDial(x.v):
-		if t := teamOf(x, !c.V6); t != 0 {
-			f.lose(loser{syn, c.ID, t, x.serverHash, x.v.Cause == ConnectionRefused})
+		if t := teamOf(&x.pair, x.w.cl.Link, !c.V6); t != 0 {
+			f.lose(&loser{syn, c.ID, t, x.serverHash, x.v.Cause == ConnectionRefused})
 		}
 	case c.Established.Seen():
-		if t := teamOf(x, c.V6); t != 0 {
-			f.win(winning{syn, t, x.clientHash, x.serverHash})
+		if t := teamOf(&x.pair, x.w.cl.Link, c.V6); t != 0 {
+			f.win(&winning{syn, t, x.clientHash, x.serverHash})
 		}
 	}
 }
@@ -91,7 +91,10 @@ func (f *families) place(t team, round int64) *[winRoom]winning {
 	return &f.won[(uint64(t)^uint64(round)*0x9e3779b97f4a7c15)>>(64-winBits)]
 }
 
-func (f *families) win(w winning) {
+func (f *families) win(w *winning) {
+	if o := f.latest; o != nil && o.team == w.team && o.round() == w.round() && o.client == w.client && o.at.Time < w.at.Time {
+		return
+	}
 	if f.won == nil {
 		f.won = new([winPlaces][winRoom]winning)
 	}
@@ -104,12 +107,14 @@ func (f *families) win(w winning) {
 				o.client, w.client = 0, 0
 			}
 			if w.before(o) {
-				*o = w
+				*o = *w
 			}
+			f.latest = o
 			return
-		case o.older(&w): // they stand in the order of rounds, the latest first
+		case o.older(w): // they stand in the order of rounds, the latest first
 			copy(p[i+1:], p[i:])
-			*o = w
+			*o = *w
+			f.latest = o
 			f.teams[w.team>>6%64] |= 1 << (w.team >> 12 % 64)
 			return
 		}
@@ -125,31 +130,32 @@ func (w *winning) older(o *winning) bool {
 	return w.team == 0 || cmp.Or(cmp.Compare(w.round(), o.round()), cmp.Compare(w.team, o.team)) < 0
 }
 
-func (f *families) lose(l loser) {
+func (f *families) lose(l *loser) {
 	if l.at.Time < f.floor {
-		f.judgeOne(f.past, &l)
+		f.judgeOne(f.past, l)
 		return
 	}
 	if len(f.losers) == losersKept {
 		f.shed()
 	}
-	f.losers = append(f.losers, l)
+	f.losers = append(f.losers, *l)
 }
 
 // shed judges the older half of the losers.
 func (f *families) shed() {
-	slices.SortFunc(f.losers, func(a, b loser) int {
-		return cmp.Or(cmp.Compare(a.at.Time, b.at.Time), cmp.Compare(a.id, b.id))
-	})
 	if f.past == nil {
 		f.past = eyeballs{}
 	}
-	half := f.losers[:losersKept/2]
-	f.floor = half[len(half)-1].at.Time
-	for i := range half {
-		f.judgeOne(f.past, &half[i])
+	f.floor = halfway(f.losers, func(l *loser) int64 { return l.at.Time })
+	kept := f.losers[:0]
+	for i := range f.losers {
+		if l := &f.losers[i]; l.at.Time < f.floor {
+			f.judgeOne(f.past, l)
+		} else {
+			kept = append(kept, *l)
+		}
 	}
-	f.losers = f.losers[:copy(f.losers, f.losers[len(half):])]
+	f.losers = kept
 }
 
 // judgeOne counts a loser if somebody won against it.
@@ -195,7 +201,7 @@ func (f *families) clone() families {
 	c := *f
 	if f.won != nil {
 		own := *f.won
-		c.won = &own
+		c.won, c.latest = &own, nil
 	}
 	c.losers, c.past = slices.Clone(f.losers), maps.Clone(f.past)
 	return c

@@ -30,18 +30,10 @@ type subject struct {
 	traits                           traits
 	pair                             relation
 	clientHash, serverHash, pairHash uint64
+	serverHostHash                   uint64
 
-	derived [2]bool
-	lives   [2]lives // by side
-}
-
-// life are the states of one side's socket.
-func (x *subject) life(s assembler.Side) *lives {
-	if !x.derived[s] {
-		x.derived[s] = true
-		x.lives[s].derive(x.w, s)
-	}
-	return &x.lives[s]
+	tenures [2]tenure // by side
+	lives   lives
 }
 
 // scene is what collectors need to know of the rest when they finish.
@@ -61,6 +53,14 @@ type scene struct {
 // length is how long (ns) the capture lasts.
 func (s *scene) length() int64 { return max(s.env.End-s.first, 1) }
 
+func (s *scene) count(packets uint64, first int64) {
+	s.conns++
+	s.packets += packets
+	if s.first == 0 || first < s.first {
+		s.first = first
+	}
+}
+
 // Findings gathers connections one at a time, in any order; its memory does
 // not grow with their number. The zero value is not ready: see NewFindings.
 //
@@ -70,6 +70,7 @@ type Findings struct {
 	scene      scene
 	dials      dialLog
 	families   families
+	reconnects *reconnects // among
 	collectors []subscriber
 	view       view    // of the connection being added, and
 	subject    subject // what collectors see of it: kept to spare the allocator
@@ -86,12 +87,12 @@ type subscriber struct {
 // NewFindings returns an empty collection.
 func NewFindings(env Env) *Findings {
 	l := newLedger()
-	scans := newScans(l)
+	scans, reconnects := newScans(l), newReconnects(l)
 	return &Findings{
-		scene: scene{env: env, scans: scans, ledger: l},
+		scene: scene{env: env, scans: scans, ledger: l}, reconnects: reconnects,
 		collectors: []subscriber{
 			{newCaptureTrust(l), isFlawed}, {newLeaks(l), isLeft}, {&ports{l}, 0}, {newReuse(), serverFirst | isHeir},
-			{newReconnects(l), isFruitless}, {newIdleCuts(), wasQuiet}, {newSilences(), endedBadly},
+			{reconnects, isFruitless}, {newIdleCuts(), wasQuiet}, {newSilences(), endedBadly},
 			{newHeartbeats(), isBeating}, {newDeadlines(), isLong}, {newRaces(), serverFirst}, {newLosses(), hasReset},
 			{newForgeries(), hasReset}, {newRefusals(l), dialFailing}, {newOverflows(l), isRetried},
 			{newUnanswered(l), isRetried}, {newRejections(), dialFailing}, {newBursts(), endedBadly},
@@ -111,7 +112,11 @@ func (f *Findings) Clone() *Findings {
 	l := f.scene.ledger.clone()
 	c.scene.ledger, c.scene.scans = l, f.scene.scans.clone(l)
 	for _, k := range f.collectors {
-		c.collectors = append(c.collectors, subscriber{k.clone(l), k.wants})
+		own := k.clone(l)
+		if r, ok := own.(*reconnects); ok {
+			c.reconnects = r
+		}
+		c.collectors = append(c.collectors, subscriber{own, k.wants})
 	}
 	return c
 }
@@ -120,19 +125,19 @@ func (f *Findings) Clone() *Findings {
 // order. Nothing of c or v is kept.
 func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	s := &f.scene
-	s.conns++
-	s.packets += uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
-	if s.first == 0 || c.First.Time < s.first {
-		s.first = c.First.Time
-	}
+	packets := uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
+	s.count(packets, c.First.Time)
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return // the same connection behind a NAT or in its tunnel: counted once
 	}
 	s.told++
-	s.toldPackets += uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
+	s.toldPackets += packets
 	x := f.look(c, v)
-	if abandoned(c, v) && x.traits&^(isFruitless|endedBadly) == 0 && f.flooded(x, c.ID, x.w.cl.SYN.First) {
-		return
+	if abandoned(c, v) && x.traits&^(isFruitless|endedBadly) == 0 {
+		if _, flood, drowns := f.drowns(x); drowns {
+			s.drown(x, flood, &tiny{c.ID, x.w.cl.SYN.First})
+			return
+		}
 	}
 	s.ledger.add(x)
 	if x.w.cl.SYN.Seen() {
@@ -147,51 +152,13 @@ func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	}
 }
 
-// AddLone takes a connection of which nothing but one SYN was seen, as Add
-// takes its Conn, in a fraction of the time where a server is flooded.
-func (f *Findings) AddLone(l *assembler.Lone, v *Verdict) {
-	if l.Predecessor == 0 && l.Partial == 0 {
-		x := &f.subject
-		x.c, x.v = nil, v
-		x.meet(relation{l.Client, endpoint{l.Server, l.ServerPort}})
-		if f.flooded(x, l.ID, l.SYN) {
-			s := &f.scene
-			s.conns++
-			s.told++
-			s.packets++
-			s.toldPackets++
-			if s.first == 0 || l.SYN.Time < s.first {
-				s.first = l.SYN.Time
-			}
-			return
-		}
-	}
-	if f.lone == nil {
-		f.lone = new(assembler.Conn)
-	}
-	l.Expand(f.lone)
-	f.Add(f.lone, v)
-}
-
-// flooded counts an abandoned handshake at a server that has many, from a
-// client of which there is nothing else, and reports whether it was one.
-func (f *Findings) flooded(x *subject, id uint64, syn assembler.Stamp) bool {
-	s := &f.scene
-	if !s.scans.drowned(x) || s.ledger.pairs.find(&x.pair, x.pairHash) != nil || !s.ledger.stranger(x.pairHash) {
-		return false
-	}
-	s.ledger.lone(x, syn.Time)
-	s.scans.lone(x, id, syn)
-	return true
-}
-
 func (f *Findings) look(c *assembler.Conn, v *Verdict) *subject {
 	f.view.look(c, f.scene.env)
 	x := &f.subject
 	x.c, x.v, x.w, x.env = c, v, &f.view, f.view.env
 	x.meet(relationOf(c))
 	x.traits = traitsOf(x.w, v)
-	x.derived = [2]bool{}
+	x.tenures[0].known, x.tenures[1].known = false, false
 	return x
 }
 
@@ -200,7 +167,8 @@ func (x *subject) meet(r relation) {
 		return // as of the one before
 	}
 	x.pair = r
-	x.clientHash, x.serverHash = hashOf(&r.client), r.server.hash()
+	x.clientHash, x.serverHostHash = hashOf(&r.client), hashOf(&r.server.addr)
+	x.serverHash = r.server.hashAt(x.serverHostHash)
 	x.pairHash = relationHash(x.clientHash, x.serverHash)
 }
 

@@ -26,7 +26,7 @@ const (
 // outlived with those they died of. Behind a timer the two do not overlap.
 // It keeps idleCutsMax of them, of 4 kB.
 type idleCuts struct {
-	by bounded[endpoint, idleCut]
+	by table[endpoint, idleCut]
 }
 
 const idleCutsMax = 1 << 10
@@ -58,7 +58,7 @@ func (d *idleCuts) add(x *subject) {
 	if !c.Established.Seen() && c.Partial&assembler.NoStart == 0 || c.MaxIdle < second {
 		return
 	}
-	g := d.by.at(x.pair.server)
+	g := d.by.at(&x.pair.server, x.serverHash)
 	w := x.w
 	switch idle, from, ok := fatalSilence(w, v); {
 	case ok && idle >= idleCutMin:

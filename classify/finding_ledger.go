@@ -112,11 +112,6 @@ func (s *serverStat) dial(t int64) {
 	}
 }
 
-// lone counts a dial of a flood.
-func (l *ledger) lone(x *subject, t int64) {
-	l.servers.at(&x.pair.server, x.serverHash).dial(t)
-}
-
 // stranger reports whether a pair of a flood is there for the first time.
 func (l *ledger) stranger(pair uint64) bool {
 	seen := &l.once[pair%strangers]
@@ -181,7 +176,10 @@ func (l *ledger) pair(r relation) *pairStat {
 	return l.pairs.find(&r, r.hash())
 }
 
-func (e *endpoint) hash() uint64 { return mix(hashOf(&e.addr) + uint64(e.port)*0x9e3779b97f4a7c15) }
+func (e *endpoint) hash() uint64 { return e.hashAt(hashOf(&e.addr)) }
+
+// hashAt is hash, given that of the host.
+func (e *endpoint) hashAt(host uint64) uint64 { return mix(host + uint64(e.port)*0x9e3779b97f4a7c15) }
 
 func (r *relation) hash() uint64 { return relationHash(hashOf(&r.client), r.server.hash()) }
 

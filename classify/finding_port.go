@@ -65,14 +65,10 @@ const portsTimed = 256
 func (u *portUse) add(x *subject, l *ledger) {
 	c, v := x.c, x.v
 	cl, sv := x.w.cl, x.w.sv
-	if u.min == 0 || cl.Port < u.min {
-		u.min = cl.Port
-	}
-	u.max = max(u.max, cl.Port)
-	u.systems[systemOf(cl, x.env.OS)]++
 	if !c.Established.Seen() {
 		u.failed++
 	}
+	over := u.dial(cl.Port, systemOf(cl, x.env.OS), l)
 	by, fin := assembler.Client, cl.FIN.First
 	switch {
 	case v.Class != Graceful:
@@ -82,19 +78,26 @@ func (u *portUse) add(x *subject, l *ledger) {
 	default:
 		u.byClient++
 	}
-	if u.tried++; u.tried < portsTimed {
+	if over == nil {
 		return
 	}
-	if u.over == nil {
-		if !l.mayTime() {
-			return
-		}
+	over.add(x)
+	if v.Class == Graceful {
+		over.closed.note(c, c.First.Time, point{fin, by, saysFIN, 0})
+	}
+}
+
+// dial counts a dial, of which the result, if any, is to be told more.
+func (u *portUse) dial(from uint16, os System, l *ledger) *portTimes {
+	if u.min == 0 || from < u.min {
+		u.min = from
+	}
+	u.max = max(u.max, from)
+	u.systems[os]++
+	if u.tried++; u.tried >= portsTimed && u.over == nil && l.mayTime() {
 		u.over = new(portTimes)
 	}
-	u.over.add(x)
-	if v.Class == Graceful {
-		u.over.closed.note(c, c.First.Time, point{fin, by, saysFIN, 0})
-	}
+	return u.over
 }
 
 func (u *portTimes) add(x *subject) {
@@ -103,17 +106,14 @@ func (u *portTimes) add(x *subject) {
 	if x.v.Class == Graceful {
 		u.lifetime.add(c.Last.Time - c.First.Time)
 	}
-	if list := x.life(assembler.Client).list(); len(list) > 0 {
-		last := list[len(list)-1]
-		u.held.add(list[0].From, last.until(x.env))
-		if last.State == assembler.TimeWait {
-			u.clientTW.add(last.From, last.until(x.env))
+	if t := x.tenure(assembler.Client); t.some {
+		u.held.add(t.from, t.until)
+		if t.waiting {
+			u.clientTW.add(t.waits, t.until)
 		}
 	}
-	if list := x.life(assembler.Server).list(); len(list) > 0 {
-		if last := list[len(list)-1]; last.State == assembler.TimeWait {
-			u.serverTW.add(last.From, last.until(x.env))
-		}
+	if t := x.tenure(assembler.Server); t.waiting {
+		u.serverTW.add(t.waits, t.until)
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 // races finds requests that crossed the server's FIN. It keeps racesMax
 // endpoints that closed first, of 5 kB.
 type races struct {
-	by bounded[endpoint, race]
+	by table[endpoint, race]
 }
 
 const racesMax = 1 << 10
@@ -60,7 +60,7 @@ func (r *races) add(x *subject) {
 	if w.sv.LastData.Seen() && w.sv.LastData.Time < fin.First.Time {
 		quiet = fin.First.Time - max(w.sv.LastData.Time, before(w.cl.LastData.Time, fin.First.Time))
 	}
-	g := r.by.at(x.pair.server)
+	g := r.by.at(&x.pair.server, x.serverHash)
 	if quiet >= raceQuiet {
 		g.idle.add(quiet)
 	}

@@ -82,19 +82,29 @@ func fruitless(c *assembler.Conn, v *Verdict) bool {
 
 func (r *reconnects) add(x *subject) {
 	c := x.c
+	a := r.by.at(&x.pair, x.pairHash)
+	a.next(span{c.First.Time, c.Last.Time})
+	if a.vain.again(c.First.Time, c.Last.Time) {
+		return
+	}
 	f := failedAt(c)
 	f.shown.points[0] = point{c.First, assembler.Client, saysSYN, 0}
 	if rst := c.EffectiveReset(); rst != nil {
 		f.shown.points[1] = point{rst.Stamp, rst.Side, saysRST, 0}
 	}
-	a := r.by.at(&x.pair, x.pairHash)
-	if first := a.vain.one; first.n > 0 {
-		if a.early == nil {
-			a.early = append(make([]span, 0, 4), span{first.first, first.end})
-		}
-		a.begun(span{f.first, f.end})
-	}
 	a.vain.add(f)
+}
+
+// next notes when an attempt began and was over, once there are two.
+func (a *attempts) next(s span) {
+	first := &a.vain.one
+	if first.n == 0 {
+		return
+	}
+	if a.early == nil {
+		a.early = append(make([]span, 0, 4), span{first.first, first.end})
+	}
+	a.begun(s)
 }
 
 // begun keeps an attempt if it is among the first.

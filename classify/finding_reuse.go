@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// waitsKept is how many of the latest sockets in TIME_WAIT are remembered
-	// until a connection takes their tuple over: two thousand a second.
-	waitsKept = 1 << 17
+	// waitBits: so many of the latest sockets in TIME_WAIT are remembered until
+	// a connection takes their tuple over: a thousand a second.
+	waitBits = 16
+	waitRoom = 4 // in a place
 	// reuseMin is how many failures of that kind make a finding.
 	reuseMin = 2
 	// reusesKept is how many takeovers are remembered whose old connection
@@ -21,10 +22,10 @@ const (
 
 // reuse follows SYNs that met a server's socket in TIME_WAIT. Old and new
 // connection find each other by ID, whichever comes first; the memory of both
-// is bounded (3 MB of waits, 4,096 takeovers), and so are the pairs, reuseMax.
+// is bounded (1 MB of waits, 4,096 takeovers), and so are the pairs, reuseMax.
 type reuse struct {
-	waits []waited         // by ID modulo waitsKept, of the latest
-	early map[uint64]taken // by the ID of the old connection
+	waits *[1 << waitBits / waitRoom][waitRoom]wait // by ID; in each place the latest first
+	early map[uint64]taken                          // by the ID of the old connection
 	by    bounded[relation, reused]
 }
 
@@ -32,8 +33,16 @@ const reuseMax = 1 << 10
 
 // waited is a server's socket in TIME_WAIT.
 type waited struct {
-	id       uint64
-	from, to int64
+	id     uint64
+	from   int64
+	system System // which says for how long
+}
+
+// wait is how a waited is kept: its place is the rest of its ID.
+type wait struct {
+	from   int64
+	high   uint32 // of the ID, plus one
+	system System
 }
 
 // taken is a connection that took a tuple over.
@@ -67,7 +76,12 @@ func newReuse() *reuse {
 }
 
 func (r *reuse) clone(*ledger) collector {
-	return &reuse{slices.Clone(r.waits), maps.Clone(r.early), r.by.clone(nil)}
+	c := &reuse{r.waits, maps.Clone(r.early), r.by.clone(nil)}
+	if r.waits != nil {
+		own := *r.waits
+		c.waits = &own
+	}
+	return c
 }
 
 func (r *reuse) add(x *subject) {
@@ -115,28 +129,38 @@ func timeWaitOfServer(x *subject) (w waited, ok bool) {
 	if first, ok := x.w.firstFIN(); !ok || first != assembler.Server && !x.w.sv.FINCrossed {
 		return w, false
 	}
-	list := x.life(assembler.Server).list()
-	if len(list) == 0 || list[len(list)-1].State != assembler.TimeWait {
+	t := x.tenure(assembler.Server)
+	if !t.waiting {
 		return w, false
 	}
-	last := list[len(list)-1]
-	return waited{x.c.ID, last.From, last.From + systemOf(x.w.sv, x.env.OS).TimeWait()}, true
+	return waited{x.c.ID, t.waits, systemOf(x.w.sv, x.env.OS)}, true
 }
 
+// keep remembers w, unless there are waitRoom of later IDs in its place.
 func (r *reuse) keep(w waited) {
-	i := int(w.id % waitsKept)
-	if i >= len(r.waits) {
-		r.waits = slices.Grow(r.waits, i+1-len(r.waits))
-		r.waits = r.waits[:min(cap(r.waits), waitsKept)]
+	if r.waits == nil {
+		r.waits = new([1 << waitBits / waitRoom][waitRoom]wait)
 	}
-	if r.waits[i].from <= w.from {
-		r.waits[i] = w
+	p := &r.waits[w.id%uint64(len(r.waits))]
+	high := uint32(w.id/uint64(len(r.waits))) + 1
+	for i := range p {
+		if p[i].high <= high {
+			copy(p[i+1:], p[i:])
+			p[i] = wait{w.from, high, w.system}
+			return
+		}
 	}
 }
 
 func (r *reuse) find(id uint64) (waited, bool) {
-	if i := int(id % waitsKept); i < len(r.waits) && r.waits[i].id == id {
-		return r.waits[i], true
+	if r.waits == nil {
+		return waited{}, false
+	}
+	p := &r.waits[id%uint64(len(r.waits))]
+	for i := range p {
+		if p[i].high == uint32(id/uint64(len(r.waits)))+1 {
+			return waited{id, p[i].from, p[i].system}, true
+		}
 	}
 	return waited{}, false
 }
@@ -165,7 +189,7 @@ func takenBy(x *subject) taken {
 
 // meet counts a takeover, if the old socket was still there.
 func (r *reuse) meet(t *taken, w waited) {
-	if t.began < w.from || t.began >= w.to {
+	if t.began < w.from || t.began >= w.from+w.system.TimeWait() {
 		return
 	}
 	u := r.by.at(t.pair)
@@ -183,7 +207,7 @@ func (r *reuse) meet(t *taken, w waited) {
 		u.silent++
 	}
 	u.count(t.began)
-	if u.keeps(&t.example) {
+	if u.wants(t.began, t.example.id) {
 		u.keep(&t.example)
 	}
 }

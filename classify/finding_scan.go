@@ -112,29 +112,28 @@ func (s *scans) add(x *subject) {
 	c, v := x.c, x.v
 	cl := x.w.cl
 	h := s.hosts.at(&cl.Addr, x.clientHash)
-	t := target{x.serverHash, hashOf(&x.w.sv.Addr), futile(c, v), tiny{c.ID, cl.SYN.First}}
+	t := target{x.serverHash, x.serverHostHash, futile(c, v), tiny{c.ID, cl.SYN.First}}
 	h.dial(&t)
 	if abandoned(c, v) {
-		s.abandon(x, &t.shown)
+		s.abandon(x, s.floods.seek(&x.pair.server, x.serverHash), &t.shown)
 	}
 }
 
-func (s *scans) abandon(x *subject, syn *tiny) {
-	f := s.floods.at(&x.pair.server, x.serverHash)
+// abandon counts an abandoned handshake at the server, which is the i-th
+// flooded; -1 if it is not known.
+func (s *scans) abandon(x *subject, i int, syn *tiny) {
+	if i < 0 {
+		i = s.floods.enter(&x.pair.server, x.serverHash)
+	}
+	f := s.floods.touch(i)
 	f.count(syn.at.Time)
 	f.clients.addHash(&x.pair.client, x.clientHash)
 	f.show(syn)
 }
 
-// drowned reports whether so many handshakes were abandoned at the server that
-// one more from somebody unknown is only counted.
-func (s *scans) drowned(x *subject) bool {
-	f := s.floods.find(&x.pair.server, x.serverHash)
-	return f != nil && f.n >= drownedMin
-}
-
-// lone takes a SYN of a flood.
-func (s *scans) lone(x *subject, id uint64, syn assembler.Stamp) { s.abandon(x, &tiny{id, syn}) }
+// drowned reports whether so many handshakes were abandoned at the i-th
+// flooded server that one more from somebody unknown is only counted.
+func (s *scans) drowned(i int) bool { return i >= 0 && s.floods.items[i].val.n >= drownedMin }
 
 func (h *scanHost) dial(t *target) {
 	h.tried++
@@ -165,10 +164,8 @@ func (m *scanHistory) dial(t *target) {
 
 // show keeps a SYN as an example if it is among the earliest.
 func (g *group) show(t *tiny) {
-	e := example{id: t.id, at: t.at.Time}
-	if g.keeps(&e) {
-		e.points[0] = point{t.at, assembler.Client, saysSYN, 0}
-		g.keep(&e)
+	if g.wants(t.at.Time, t.id) {
+		g.keep(&example{id: t.id, at: t.at.Time, points: [3]point{{t.at, assembler.Client, saysSYN, 0}}})
 	}
 }
 

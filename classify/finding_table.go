@@ -25,40 +25,65 @@ type entry[K comparable, V any] struct {
 // at returns the entry of k, whose hash is h, new or old, and counts it. The
 // pointer holds until the next call.
 func (t *table[K, V]) at(k *K, h uint64) *V {
-	if len(t.items) >= len(t.slots)/2 {
-		t.grow()
+	i := t.seek(k, h)
+	if i < 0 {
+		i = t.enter(k, h)
 	}
-	mask := uint64(len(t.slots) - 1)
-	i := h & mask
-	for ; t.slots[i] != 0; i = (i + 1) & mask {
-		if e := &t.items[t.slots[i]-1]; e.hash == h && e.key == *k {
-			if e.weight != 1<<32-1 {
-				e.weight++
-			}
-			return &e.val
-		}
-	}
-	if len(t.items) >= t.max {
-		t.prune()
-		return t.at(k, h)
-	}
-	t.items = append(t.items, entry[K, V]{key: *k, hash: h, weight: 1})
-	t.slots[i] = int32(len(t.items))
-	return &t.items[len(t.items)-1].val
+	return t.touch(i)
 }
 
-// find returns the entry of k, nil if there is none.
-func (t *table[K, V]) find(k *K, h uint64) *V {
+// seek is where the entry of k is, -1 if there is none.
+func (t *table[K, V]) seek(k *K, h uint64) int {
 	if len(t.slots) == 0 {
-		return nil
+		return -1
 	}
 	mask := uint64(len(t.slots) - 1)
 	for i := h & mask; t.slots[i] != 0; i = (i + 1) & mask {
 		if e := &t.items[t.slots[i]-1]; e.hash == h && e.key == *k {
-			return &e.val
+			return int(t.slots[i] - 1)
 		}
 	}
+	return -1
+}
+
+// enter makes an entry of k, which has none.
+func (t *table[K, V]) enter(k *K, h uint64) int {
+	if len(t.items) >= t.max {
+		t.prune()
+	}
+	if len(t.items) >= len(t.slots)/2 {
+		t.grow()
+	}
+	t.items = append(t.items, entry[K, V]{key: *k, hash: h})
+	t.slots[t.free(h)] = int32(len(t.items))
+	return len(t.items) - 1
+}
+
+// touch counts the i-th entry, and returns what it holds.
+func (t *table[K, V]) touch(i int) *V {
+	e := &t.items[i]
+	if e.weight != 1<<32-1 {
+		e.weight++
+	}
+	return &e.val
+}
+
+// find returns the entry of k, nil if there is none.
+func (t *table[K, V]) find(k *K, h uint64) *V {
+	if i := t.seek(k, h); i >= 0 {
+		return &t.items[i].val
+	}
 	return nil
+}
+
+// free is a slot for hash h.
+func (t *table[K, V]) free(h uint64) uint64 {
+	mask := uint64(len(t.slots) - 1)
+	i := h & mask
+	for t.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	return i
 }
 
 // grow doubles the slots.
@@ -70,13 +95,8 @@ func (t *table[K, V]) grow() {
 // index fills the slots anew.
 func (t *table[K, V]) index() {
 	clear(t.slots)
-	mask := uint64(len(t.slots) - 1)
 	for n := range t.items {
-		i := t.items[n].hash & mask
-		for t.slots[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.slots[i] = int32(n + 1)
+		t.slots[t.free(t.items[n].hash)] = int32(n + 1)
 	}
 }
 

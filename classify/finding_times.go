@@ -193,6 +193,21 @@ type failure struct {
 	shown       example
 }
 
+// again counts a failure that shows nothing new, of which there are many when
+// there are any; it reports whether it is one.
+func (s *failures) again(at, end int64) bool {
+	if s.shift == 0 || len(s.buckets) == 0 {
+		return false
+	}
+	b := &s.buckets[len(s.buckets)-1]
+	if b.first>>s.shift != at>>s.shift || at <= b.shown.at {
+		return false
+	}
+	b.n++
+	b.last, b.end = max(b.last, at), max(b.end, end)
+	return true
+}
+
 func (s *failures) add(f failure) {
 	switch {
 	case s.one.n == 0:

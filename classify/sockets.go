@@ -281,12 +281,16 @@ func TimeWaitOf(e *assembler.End) int64 { return systemOf(e, AnySystem).TimeWait
 // timestamps macOS and iOS (Linux scales by 7 and more with its default
 // tcp_rmem).
 func systemOf(e *assembler.End, told System) System {
+	return systemBy(told, e.TTLFirst, e.SYN.Seen(), e.Opts, e.WScale)
+}
+
+func systemBy(told System, ttl uint8, syn bool, opts capture.Options, wscale uint8) System {
 	switch {
 	case told != AnySystem:
 		return told
-	case e.TTLFirst > 64 && e.TTLFirst <= 128:
+	case ttl > 64 && ttl <= 128:
 		return Windows
-	case e.SYN.Seen() && e.TTLFirst <= 64 && e.Opts&capture.OptTimestamps != 0 && e.Opts&capture.OptWScale != 0 && (e.WScale == 5 || e.WScale == 6):
+	case syn && ttl <= 64 && opts&capture.OptTimestamps != 0 && opts&capture.OptWScale != 0 && (wscale == 5 || wscale == 6):
 		return Darwin
 	}
 	return Linux

@@ -26,11 +26,15 @@ func (r *ring) width() int64 { return firstWidth << r.shift }
 // start is when the first bin in use begins, or is.
 func (r *ring) start() int64 { return r.lo * r.width() }
 
-func floor(t, width int64) int64 {
+// bin is floor(t / width), with the only division by what the compiler knows.
+func (r *ring) bin(t int64) int64 {
+	const twos = 8
+	const odd = firstWidth >> twos
+	t >>= twos + r.shift
 	if t < 0 {
-		return -((-t + width - 1) / width)
+		t -= odd - 1
 	}
-	return t / width
+	return t / odd
 }
 
 func place(bin int64) int { return int(uint64(bin) % bins) }
@@ -71,7 +75,7 @@ func (r *ring) take(i, j int64) bool {
 }
 
 // index is the first moment at or after t.
-func (r *ring) index(t int64) int64 { return floor(t-1, r.width()) + 1 }
+func (r *ring) index(t int64) int64 { return r.bin(t-1) + 1 }
 
 // fold drops every second moment, exactly.
 func (s *sampled) fold() {
@@ -105,7 +109,7 @@ type eventCount struct {
 
 func (c *eventCount) add(t int64) {
 	for {
-		i := floor(t, c.width())
+		i := c.bin(t)
 		if c.take(i, i) {
 			c.n[place(i)]++
 			return
