@@ -141,9 +141,10 @@ func (f *pcap) scan(data []byte, used int, recs []record) (n, end int, err error
 	if !f.settled && len(data)-used >= pcapRecordHeader {
 		f.settle(data[used:])
 	}
-	size := pcapRecordHeader + f.extra
+	size, unit, limit := pcapRecordHeader+f.extra, f.unit, f.limit
 	for n < len(recs) && len(data)-used >= size {
 		h := data[used : used+size : used+size]
+		sec, fraction := f.u32(h), f.u32(h[4:])
 		capLen, wireLen := f.lengths(h)
 		if capLen == 0 {
 			skip, err := f.odd(data[used:])
@@ -152,10 +153,11 @@ func (f *pcap) scan(data []byte, used int, recs []record) (n, end int, err error
 			}
 			if skip > 0 {
 				used += skip
+				limit = f.limit
 				continue
 			}
 		}
-		if capLen > f.limit {
+		if capLen > limit {
 			return n, used, fmt.Errorf("its header claims %d captured bytes, more than any frame holds", capLen)
 		}
 		if int(capLen) > len(data)-used-size {
@@ -163,7 +165,7 @@ func (f *pcap) scan(data []byte, used int, recs []record) (n, end int, err error
 		}
 		f.count++
 		r := &recs[n]
-		r.time = int64(f.u32(h))*int64(time.Second) + int64(f.u32(h[4:]))*f.unit
+		r.time = int64(sec)*int64(time.Second) + int64(fraction)*unit
 		r.number, r.off = f.count, uint32(used+size)
 		r.capLen, r.wireLen = capLen, max(wireLen, capLen)
 		r.iface, r.link, r.traits, r.problem = f.iface, f.link, f.traits(h), NoProblem

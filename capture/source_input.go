@@ -67,20 +67,20 @@ func (in *Input) note(recs []record, before, slack int64) int64 {
 		before = recs[0].time
 		in.First, in.Last = before, before
 	}
-	first, last, size := in.First, in.Last, in.Bytes
+	first, last := in.First, in.Last
+	var size, cut, backwards uint64
 	for i := range recs {
 		r := &recs[i]
+		size += uint64(r.capLen)
+		cut += (uint64(r.capLen) - uint64(r.wireLen)) >> 63 // a branch would be anyone's guess
 		if r.time < before-slack {
-			in.Backwards++
-		}
-		if r.capLen < r.wireLen {
-			in.Cut++
+			backwards++
 		}
 		before = r.time
-		first, last, size = min(first, before), max(last, before), size+uint64(r.capLen)
+		first, last = min(first, before), max(last, before)
 	}
-	in.First, in.Last, in.Bytes = first, last, size
-	in.Packets += uint64(len(recs))
+	in.First, in.Last = first, last
+	in.Packets, in.Bytes, in.Cut, in.Backwards = in.Packets+uint64(len(recs)), in.Bytes+size, in.Cut+cut, in.Backwards+backwards
 	return before
 }
 
