@@ -28,14 +28,14 @@ const (
 	burstChance = 1e-12
 	// burstKept is how many abnormal ends are kept, the latest; when there
 	// are more, bursts in the older half are told at once, and it goes.
-	burstKept = 1 << 16
+	burstKept = 1 << 15
 	burstsMax = 5 // that are reported
 	// shared is the share of a burst that must have something in common.
 	shared = 0.9
 )
 
 // bursts keeps when established connections ended badly: burstKept of them,
-// of 100 bytes, and burstsMax bursts among those before.
+// of 64 bytes, and burstsMax bursts among those before.
 type bursts struct {
 	ends  []badEnd
 	floor int64 // older ones are not taken any more
@@ -44,14 +44,13 @@ type bursts struct {
 }
 
 type badEnd struct {
-	at     int64
-	id     uint64
-	stamp  assembler.Stamp
-	client [16]byte
-	server endpoint
-	cause  Cause
-	by     Party
-	side   assembler.Side
+	assembler.Stamp // when, and the packet that shows it
+	id              uint64
+	client          [16]byte
+	server          endpoint
+	cause           Cause
+	by              Party
+	side            assembler.Side
 }
 
 // burst is ends close together, and how many there were per second otherwise.
@@ -80,7 +79,7 @@ func (b *bursts) add(x *subject) {
 	e := badEnd{id: c.ID, client: w.cl.Addr, server: endpointOf(w.sv), cause: v.Cause, by: v.By}
 	switch {
 	case w.rst != nil && v.Cause != KeepaliveTimeout:
-		e.at, e.stamp, e.side = w.rst.Time, w.rst.Stamp, w.rst.Side
+		e.Stamp, e.side = w.rst.Stamp, w.rst.Side
 	default:
 		// What fell silent did so after its last packet.
 		q, t := w.silent(dataOf, 1)
@@ -90,29 +89,29 @@ func (b *bursts) add(x *subject) {
 		if q == nil {
 			return
 		}
-		e.at, e.stamp, e.side = t.First.Time, t.First, w.sideOf(q)
+		e.Stamp, e.side = t.First, w.sideOf(q)
 	}
 	b.keep(e, x.env.End)
 }
 
 func (b *bursts) keep(e badEnd, now int64) {
-	if e.at < b.floor {
+	if e.Time < b.floor {
 		b.older++
 		return
 	}
 	if len(b.ends) == burstKept {
 		slices.SortFunc(b.ends, byEnd)
 		half := b.ends[:burstKept/2]
-		span := max(half[len(half)-1].at-half[0].at, 1)
+		span := max(half[len(half)-1].Time-half[0].Time, 1)
 		b.past = mostBursts(append(b.past, burstsIn(slices.Clone(half), span)...))
-		b.floor = b.ends[burstKept/2].at
+		b.floor = b.ends[burstKept/2].Time
 		b.older += burstKept / 2
 		b.ends = append(b.ends[:0], b.ends[burstKept/2:]...)
 	}
 	b.ends = append(b.ends, e)
 }
 
-func byEnd(x, y badEnd) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.id, y.id)) }
+func byEnd(x, y badEnd) int { return cmp.Or(cmp.Compare(x.Time, y.Time), cmp.Compare(x.id, y.id)) }
 
 // mostBursts are the burstsMax largest.
 func mostBursts(list []burst) []burst {
@@ -153,13 +152,13 @@ func burstsIn(ends []badEnd, span int64) (list []burst) {
 		if usual > 0 {
 			near = min(near, int64(float64(window)/(burstTimes*usual)))
 		}
-		for i > 0 && ends[i].at-ends[i-1].at < near {
+		for i > 0 && ends[i].Time-ends[i-1].Time < near {
 			i--
 		}
-		for j < len(ends) && ends[j].at-ends[j-1].at < near {
+		for j < len(ends) && ends[j].Time-ends[j-1].Time < near {
 			j++
 		}
-		rest := max(span-(ends[j-1].at-ends[i].at), 1)
+		rest := max(span-(ends[j-1].Time-ends[i].Time), 1)
 		list = append(list, burst{slices.Clone(ends[i:j]), float64(len(ends)-(j-i)) * float64(second) / float64(rest)})
 		ends = slices.Delete(ends, i, j)
 	}
@@ -170,13 +169,13 @@ func burstsIn(ends []badEnd, span int64) (list []burst) {
 // capture may hold quiet hours besides the busy ones, whose steady share of
 // bad ends is no burst.
 func around(ends []badEnd, i, j int, window int64) float64 {
-	from, to := ends[i].at-burstAround*window, ends[j-1].at+burstAround*window
+	from, to := ends[i].Time-burstAround*window, ends[j-1].Time+burstAround*window
 	k := i
-	for k > 0 && ends[k-1].at >= from {
+	for k > 0 && ends[k-1].Time >= from {
 		k--
 	}
 	n := j
-	for n < len(ends) && ends[n].at <= to {
+	for n < len(ends) && ends[n].Time <= to {
 		n++
 	}
 	return float64(i-k+n-j) / (2 * burstAround)
@@ -186,7 +185,7 @@ func around(ends []badEnd, i, j int, window int64) float64 {
 func densest(ends []badEnd, window int64) (i, j int) {
 	k := 0
 	for n := range ends {
-		for ends[n].at-ends[k].at > window {
+		for ends[n].Time-ends[k].Time > window {
 			k++
 		}
 		if n+1-k > j-i {
@@ -214,11 +213,11 @@ func most[K comparable](ends []badEnd, key func(*badEnd) K) (best K, share float
 func (b *burst) report() Finding {
 	ends := b.ends
 	f := Finding{Kind: KindBurst, Severity: Serious, Confidence: Likely, Total: uint64(len(ends)),
-		First: ends[0].at, Last: ends[len(ends)-1].at, harm: float64(len(ends))}
+		First: ends[0].Time, Last: ends[len(ends)-1].Time, harm: float64(len(ends))}
 	for i := range min(len(ends), maxExamples) {
 		e := &ends[i]
 		f.Connections = append(f.Connections, e.id)
-		f.proves(e.id, Evidence{Stamp: e.stamp, Side: e.side, What: e.cause.String()})
+		f.proves(e.id, Evidence{Stamp: e.Stamp, Side: e.side, What: e.cause.String()})
 	}
 	var common []string
 	server, sameServer := most(ends, func(e *badEnd) endpoint { return e.server })

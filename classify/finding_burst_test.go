@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"hangup/assembler"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -9,7 +10,7 @@ import (
 // steady are so many ends, at random in [from, to) ns.
 func steady(rng *rand.Rand, n int, from, to int64) (list []badEnd) {
 	for range n {
-		list = append(list, badEnd{at: from + rng.Int64N(to-from)})
+		list = append(list, badEnd{Stamp: assembler.Stamp{Time: from + rng.Int64N(to-from)}})
 	}
 	return list
 }
@@ -38,7 +39,7 @@ func TestABurstAmongSteadyBadEnds(t *testing.T) {
 			t.Fatalf("seed %d: %d bursts, want 1", seed, len(list))
 		}
 		b := list[0]
-		if n, took := len(b.ends), b.ends[len(b.ends)-1].at-b.ends[0].at; n < 300 || n > 340 || took > 2*second {
+		if n, took := len(b.ends), b.ends[len(b.ends)-1].Time-b.ends[0].Time; n < 300 || n > 340 || took > 2*second {
 			t.Errorf("seed %d: burst of %d ends in %s, want 300 in 500 ms", seed, n, dur(took))
 		}
 		if b.usual < 1.8 || b.usual > 2.1 { // 1200 in 600 s

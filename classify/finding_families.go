@@ -17,7 +17,6 @@ import (
 // there are more, the older half is judged, and goes.
 type families struct {
 	won    *[winPlaces][winRoom]winning
-	latest *winning       // in won: the one that won last, mostly
 	teams  [1 << 6]uint64 // a bitmap of teams that won, by hash
 	losers []loser
 	floor  int64    // older losers are judged at once
@@ -37,7 +36,7 @@ const (
 // winning is a dial that connected: the first of its team in its round.
 type winning struct {
 	at             assembler.Stamp // of its SYN
-	team           team            // 0: no dial
+	heat           uint64          // team and round; 0: no dial
 	client, server uint64          // host and endpoint, as hashes; client is 0 if several connected in the round
 }
 
@@ -79,43 +78,39 @@ func (f *families) add(x *subject) {
 		}
 	case c.Established.Seen():
 		if t := teamOf(&x.pair, x.w.cl.Link, c.V6); t != 0 {
-			f.win(&winning{syn, t, x.clientHash, x.serverHash})
+			f.win(t, &winning{at: syn, client: x.clientHash, server: x.serverHash})
 		}
 	}
 }
 
 func (w *winning) round() int64 { return w.at.Time >> roundBits }
 
-// place is where the team's winner of a round is, if it is known.
-func (f *families) place(t team, round int64) *[winRoom]winning {
-	return &f.won[(uint64(t)^uint64(round)*0x9e3779b97f4a7c15)>>(64-winBits)]
-}
+func (t team) heat(round int64) uint64 { return uint64(t) ^ uint64(round)*0x9e3779b97f4a7c15 }
 
-func (f *families) win(w *winning) {
-	if o := f.latest; o != nil && o.team == w.team && o.round() == w.round() && o.client == w.client && o.at.Time < w.at.Time {
-		return
-	}
+// place is where the winner of a heat is, if it is known.
+func (f *families) place(heat uint64) *[winRoom]winning { return &f.won[heat>>(64-winBits)] }
+
+func (f *families) win(t team, w *winning) {
 	if f.won == nil {
 		f.won = new([winPlaces][winRoom]winning)
 	}
-	p := f.place(w.team, w.round())
+	w.heat = t.heat(w.round())
+	p := f.place(w.heat)
 	for i := range p {
 		o := &p[i]
 		switch {
-		case o.team == w.team && o.round() == w.round():
+		case o.heat == w.heat:
 			if o.client != w.client {
 				o.client, w.client = 0, 0
 			}
 			if w.before(o) {
 				*o = *w
 			}
-			f.latest = o
 			return
 		case o.older(w): // they stand in the order of rounds, the latest first
 			copy(p[i+1:], p[i:])
 			*o = *w
-			f.latest = o
-			f.teams[w.team>>6%64] |= 1 << (w.team >> 12 % 64)
+			f.teams[t>>6%64] |= 1 << (t >> 12 % 64)
 			return
 		}
 	}
@@ -127,7 +122,7 @@ func (w *winning) before(o *winning) bool {
 
 // older reports whether w has to make room for o.
 func (w *winning) older(o *winning) bool {
-	return w.team == 0 || cmp.Or(cmp.Compare(w.round(), o.round()), cmp.Compare(w.team, o.team)) < 0
+	return w.heat == 0 || cmp.Or(cmp.Compare(w.round(), o.round()), cmp.Compare(w.heat, o.heat)) < 0
 }
 
 func (f *families) lose(l *loser) {
@@ -179,11 +174,12 @@ func (f *families) winner(l *loser) (found *winning) {
 		return nil
 	}
 	for r := (l.at.Time - eyeballsWindow) >> roundBits; r <= (l.at.Time+eyeballsWindow)>>roundBits; r++ {
-		p := f.place(l.rivals, r)
+		heat := l.rivals.heat(r)
+		p := f.place(heat)
 		for i := range p {
 			w := &p[i]
 			d := w.at.Time - l.at.Time
-			if w.team != l.rivals || w.round() != r || d <= -eyeballsWindow || d >= eyeballsWindow {
+			if w.heat != heat || d <= -eyeballsWindow || d >= eyeballsWindow {
 				continue
 			}
 			if w.client == 0 || found != nil && found.client != w.client {
@@ -201,7 +197,7 @@ func (f *families) clone() families {
 	c := *f
 	if f.won != nil {
 		own := *f.won
-		c.won, c.latest = &own, nil
+		c.won = &own
 	}
 	c.losers, c.past = slices.Clone(f.losers), maps.Clone(f.past)
 	return c

@@ -130,12 +130,17 @@ type crowd struct {
 	named  [4][16]byte
 	hashes [4]uint64
 	n      uint8
+	last   uint64 // the hash that was added last, 0 if none was: it comes again, mostly
 	all    distinct
 }
 
 func (w *crowd) add(addr [16]byte) { w.addHash(&addr, hashOf(&addr)) }
 
 func (w *crowd) addHash(addr *[16]byte, h uint64) {
+	if h == w.last && h != 0 {
+		return
+	}
+	w.last = h
 	w.all.add(h)
 	if int(w.n) == len(w.named) && h >= w.hashes[w.n-1] {
 		return

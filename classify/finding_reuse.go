@@ -12,7 +12,7 @@ const (
 	// waitBits: so many of the latest sockets in TIME_WAIT are remembered until
 	// a connection takes their tuple over: a thousand a second.
 	waitBits = 16
-	waitRoom = 4 // in a place
+	waitRoom = 8 // in a place, which fills a cache line
 	// reuseMin is how many failures of that kind make a finding.
 	reuseMin = 2
 	// reusesKept is how many takeovers are remembered whose old connection
@@ -22,14 +22,17 @@ const (
 
 // reuse follows SYNs that met a server's socket in TIME_WAIT. Old and new
 // connection find each other by ID, whichever comes first; the memory of both
-// is bounded (1 MB of waits, 4,096 takeovers), and so are the pairs, reuseMax.
+// is bounded (512 kB of waits, 4,096 takeovers), and so are the pairs, reuseMax.
 type reuse struct {
-	waits *[1 << waitBits / waitRoom][waitRoom]wait // by ID; in each place the latest first
-	early map[uint64]taken                          // by the ID of the old connection
+	waits *waitTable
+	early map[uint64]taken // by the ID of the old connection
 	by    bounded[relation, reused]
 }
 
 const reuseMax = 1 << 10
+
+// waitTable is by ID; in each place the latest come first.
+type waitTable [1 << waitBits / waitRoom][waitRoom]wait
 
 // waited is a server's socket in TIME_WAIT.
 type waited struct {
@@ -38,11 +41,30 @@ type waited struct {
 	system System // which says for how long
 }
 
-// wait is how a waited is kept: its place is the rest of its ID.
-type wait struct {
-	from   int64
-	high   uint32 // of the ID, plus one
-	system System
+// wait is how a waited is kept, or 0: when it began, in ms, the system in
+// systemBits of them, and in the upper tagBits what its place does not tell of
+// the ID.
+type wait uint64
+
+const (
+	systemBits = 2
+	tagBits    = 20
+)
+
+func (r *reuse) place(id uint64) (p *[waitRoom]wait, tag uint64) {
+	const places = uint64(len(r.waits))
+	return &r.waits[id%places], id / places % (1 << tagBits)
+}
+
+func (w wait) tag() uint64 { return uint64(w) >> (64 - tagBits) }
+
+// before reports whether the ID of w came before that with the tag: tags come
+// round after billions of connections.
+func (w wait) before(tag uint64) bool { return w == 0 || (tag-w.tag())%(1<<tagBits) < 1<<(tagBits-1) }
+
+func (w wait) waited(id uint64) waited {
+	ms := uint64(w) << tagBits >> (tagBits + systemBits)
+	return waited{id, int64(ms) * milli, System(w % (1 << systemBits))}
 }
 
 // taken is a connection that took a tuple over.
@@ -133,20 +155,19 @@ func timeWaitOfServer(x *subject) (w waited, ok bool) {
 	if !t.waiting {
 		return w, false
 	}
-	return waited{x.c.ID, t.waits, systemOf(x.w.sv, x.env.OS)}, true
+	return waited{x.c.ID, t.waits - t.waits%milli, systemOf(x.w.sv, x.env.OS)}, true
 }
 
 // keep remembers w, unless there are waitRoom of later IDs in its place.
 func (r *reuse) keep(w waited) {
 	if r.waits == nil {
-		r.waits = new([1 << waitBits / waitRoom][waitRoom]wait)
+		r.waits = new(waitTable)
 	}
-	p := &r.waits[w.id%uint64(len(r.waits))]
-	high := uint32(w.id/uint64(len(r.waits))) + 1
+	p, tag := r.place(w.id)
 	for i := range p {
-		if p[i].high <= high {
+		if p[i].before(tag) {
 			copy(p[i+1:], p[i:])
-			p[i] = wait{w.from, high, w.system}
+			p[i] = wait(tag<<(64-tagBits) | uint64(w.from/milli)<<(tagBits+systemBits)>>tagBits | uint64(w.system))
 			return
 		}
 	}
@@ -156,10 +177,10 @@ func (r *reuse) find(id uint64) (waited, bool) {
 	if r.waits == nil {
 		return waited{}, false
 	}
-	p := &r.waits[id%uint64(len(r.waits))]
-	for i := range p {
-		if p[i].high == uint32(id/uint64(len(r.waits)))+1 {
-			return waited{id, p[i].from, p[i].system}, true
+	p, tag := r.place(id)
+	for _, w := range p {
+		if w != 0 && w.tag() == tag {
+			return w.waited(id), true
 		}
 	}
 	return waited{}, false

@@ -69,6 +69,7 @@ type tiny struct {
 }
 
 type scanHistory struct {
+	last             uint64 // the endpoint dialled last, as a hash
 	endpoints, hosts distinct
 	group            group // of the futile
 }
@@ -154,8 +155,11 @@ func (h *scanHost) dial(t *target) {
 }
 
 func (m *scanHistory) dial(t *target) {
-	m.endpoints.add(t.endpoint)
-	m.hosts.add(t.host)
+	if t.endpoint != m.last {
+		m.last = t.endpoint
+		m.endpoints.add(t.endpoint)
+		m.hosts.add(t.host)
+	}
 	if t.futile {
 		m.group.count(t.shown.at.Time)
 		m.group.show(&t.shown)

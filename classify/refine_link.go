@@ -14,7 +14,7 @@ type identity struct{ client, server uint32 }
 // a NAT, or inside and outside of a tunnel that hides it. The halves end at
 // almost the same time, so it remembers the latest endings only.
 type twins struct {
-	table *[twinBuckets][4]uint32 // where in ring, below 16 bits of the hash; each bucket the latest first
+	table *[twinBuckets][4]uint32 // where in ring, below some bits of the hash; each bucket the latest first
 	ring  *[twinMemory]ending
 	n     uint32
 	found []ending
@@ -22,18 +22,23 @@ type twins struct {
 }
 
 const (
-	twinMemory  = 1 << 16
-	twinBits    = 14
+	endingBits  = 15
+	twinMemory  = 1 << endingBits
+	twinBits    = 13
 	twinBuckets = 1 << twinBits
 	maxTwins    = 1 << 20
 	fewTwins    = 1 << 13
 )
 
+// ending is 32 bytes, so that it never lies on three cache lines.
 type ending struct {
 	identity
-	id          uint64
-	first, last int64
+	id     uint64
+	first  int64
+	lasted uint32 // ms, rounded up
 }
+
+func (e *ending) last() int64 { return e.first + int64(e.lasted)*milli }
 
 // add takes one connection; the result is the ID of one that is the same, and
 // has ended before it, 0 if there is none.
@@ -46,8 +51,8 @@ func (t *twins) add(o *assembler.Outline) (twin uint64) {
 		t.table, t.ring = new([twinBuckets][4]uint32), new([twinMemory]ending)
 	}
 	h := cl.ISN*0x9e3779b1 ^ sv.ISN*0x85ebca77
-	b, tag := &t.table[h>>(32-twinBits)], h<<16
-	e := ending{identity{cl.ISN, sv.ISN}, o.ID, o.First.Time, o.Last.Time}
+	b, tag := &t.table[h>>(32-twinBits)], h<<endingBits
+	e := ending{identity{cl.ISN, sv.ISN}, o.ID, o.First.Time, uint32((o.Last.Time - o.First.Time + milli - 1) / milli)}
 	for _, at := range b {
 		if at^tag < twinMemory && t.ring[at%twinMemory].identity == e.identity {
 			twin = t.ring[at%twinMemory].id
@@ -86,7 +91,7 @@ func (t *twins) links() map[uint64]uint64 {
 		switch {
 		case e.identity != o.identity || o.id == 0:
 			o = e
-		case e.id != o.id && e.first <= o.last:
+		case e.id != o.id && e.first <= o.last():
 			same[e.id] = o.id
 			if same[o.id] == 0 {
 				same[o.id] = e.id
