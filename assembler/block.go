@@ -55,7 +55,7 @@ func (t *Tracker) flush(mine []uint32) {
 	}
 }
 
-// touchFlows reads the flows' first two cache lines.
+// touchFlows reads what both ends of the flows share.
 func touchFlows(flows []*flow) (sum uint32) {
 	for _, f := range flows {
 		if f != nil {

@@ -76,15 +76,16 @@ func (x *flowSide) shift() uint8       { return x.kindShift >> 4 }
 // flowCold is what of a flow is rarely needed.
 type flowCold struct {
 	id          uint64
-	maxIdle     int64
-	maxIdleEnd  moment
 	first       moment // SYN
 	answered    moment // SYN-ACK
 	established moment // ACK
-	tag         uint32 // the tuple's in the table
 	history     [15]byte
 	nhistory    uint8
-	ends        [2]coldEnd
+	tag         uint32 // the tuple's in the table
+
+	maxIdle    int64
+	maxIdleEnd moment
+	ends       [2]coldEnd
 }
 
 // coldEnd is what of an end is rarely needed.

@@ -7,9 +7,18 @@ import "hangup/capture"
 // the same name with all that cannot happen here left out.
 func (t *Tracker) accept(f *flow, from Side, p *capture.Packet) bool {
 	from &= 1 // which the compiler then knows
-	x, una, sig := &f.sides[from], f.sndUna[from^1], signature(p)
+	x, una := &f.sides[from], f.sndUna[from^1]
 	at, near := momentOf(Stamp{p.Ref, p.Time}, &t.epochs[f.epoch])
-	if !near || !f.expects(from, p) || f.unsure(from, p) && !t.allows(f, from, p, sig) {
+	// Is it the segment that from sends next when all goes well?
+	if p.Flags&(capture.SYN|capture.RST|capture.ACK) != capture.ACK ||
+		p.Seq != f.sndNxt[from] || p.Ack-una > f.sndNxt[from^1]-una ||
+		p.Window == 0 || p.Len >= 1<<16 || p.Time < f.lastTime || !near ||
+		placeOf(p).with(p.Link, p.TTL) != x.where || p.Traits&capture.HeaderCut != 0 || p.Options&oddOptions != 0 ||
+		p.Options&capture.OptTimestamps != 0 != (f.ends[from]&endStamps != 0) {
+		return false
+	}
+	sig := signature(p)
+	if f.unsure(from, p, una) && !t.allows(f, from, p, sig) {
 		return false
 	}
 	idle := p.Time - f.lastTime
@@ -58,32 +67,15 @@ const (
 	flowHeld    = zeekExcessive / 2
 )
 
-// expects reports whether p is the segment that from sends next when all goes
-// well, as far as one look tells.
-func (f *flow) expects(from Side, p *capture.Packet) bool {
-	from &= 1
-	una := f.sndUna[from^1]
-	return p.Flags&(capture.SYN|capture.RST|capture.ACK) == capture.ACK &&
-		p.Seq == f.sndNxt[from] &&
-		p.Ack-una <= f.sndNxt[from^1]-una &&
-		p.Window != 0 &&
-		p.Len < 1<<16 &&
-		p.Time >= f.lastTime &&
-		placeOf(p).with(p.Link, p.TTL) == f.sides[from].where &&
-		p.Options&oddOptions == 0 &&
-		p.Options&capture.OptTimestamps != 0 == (f.ends[from]&endStamps != 0) &&
-		p.Traits&capture.HeaderCut == 0
-}
-
-// unsure reports whether p takes the second look of allows.
-func (f *flow) unsure(from Side, p *capture.Packet) bool {
-	from &= 1
-	switch {
-	case f.bits&(flowEstablished|flowFull) != flowEstablished, (f.ends[0]|f.ends[1])&endFIN != 0,
-		p.Flags&capture.FIN != 0, p.Ack == 0, f.sides[from].packets >= flowPackets:
+// unsure reports whether p, which acknowledges anything beyond una, takes the
+// second look of allows.
+func (f *flow) unsure(from Side, p *capture.Packet, una uint32) bool {
+	if f.bits&(flowEstablished|flowFull) != flowEstablished || (f.ends[0]|f.ends[1])&endFIN != 0 ||
+		p.Flags&capture.FIN != 0 || p.Ack == 0 || f.sides[from].packets >= flowPackets {
 		return true
-	case p.Len == 0:
-		return p.Ack == f.sndUna[from^1]
+	}
+	if p.Len == 0 {
+		return p.Ack == una
 	}
 	return p.CapLen >= p.Len && f.ends[from]&endLags != 0 || p.Seq-f.sndUna[from] > flowHeld
 }
