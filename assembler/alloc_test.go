@@ -30,7 +30,7 @@ func TestTrackAllocatesNothing(t *testing.T) {
 					}
 				}
 			}
-			for range 4 {
+			for range 8 {
 				round()
 			}
 			if n := testing.AllocsPerRun(3, round); n > float64(packets(all))/1000 {

@@ -4,7 +4,10 @@ package assembler
 
 import "unsafe"
 
-func advise(unsafe.Pointer, uintptr) {}
+// mapMemory has nothing but Go's own heap to offer.
+func mapMemory(int) []byte { return nil }
+
+func unmapMemory([]byte) {}
 
 // discard gives nothing back: pools reuse what they hold.
 func discard(unsafe.Pointer, uintptr) bool { return false }

@@ -11,9 +11,12 @@ import (
 // unpacks it.
 
 // parkAfter is the silence (ns of packet time) after which a Conn is parked,
-// parkBeyond the number of Conns up to which none is.
+// less where there are more than parkMany Conns, but never less than
+// parkLeast; parkBeyond is the number of Conns up to which none is.
 const (
 	parkAfter  = 1e9
+	parkLeast  = 50e6
+	parkMany   = 1 << 10 // 5 MB
 	parkBeyond = 1 << 9
 )
 
@@ -123,18 +126,22 @@ type hands struct {
 	turn                                  uint64
 }
 
-// parkSteps is how many Conns parkIdle looks at in one batch, at the least;
-// parkRound is the most batches that it takes to go round.
+// parkSteps is how many Conns parkIdle looks at in one batch, at the least,
+// and parkPace how many for each new one; parkRound is the most batches that
+// it takes to go round.
 const (
 	parkSteps = 64
+	parkPace  = 2
 	parkRound = 64
 )
 
 // parkIdle parks some of the Conns that have been silent.
 func (t *Tracker) parkIdle() {
-	if t.conns.used > t.cfg.parkBeyond {
-		t.park(max(parkSteps, t.conns.used/parkRound), t.dues.now-parkAfter)
+	if n := t.conns.used; n > t.cfg.parkBeyond {
+		silence := max(parkLeast, parkAfter*parkMany/int64(max(n, parkMany)))
+		t.park(max(parkSteps, n/parkRound, t.fresh*parkPace), t.dues.now-silence)
 	}
+	t.fresh = 0
 }
 
 // park looks at n Conns and parks those silent since before the given time.

@@ -22,6 +22,7 @@ type pool[T any] struct {
 	empty  int              // pages without a record in use, not lent
 	hold   int              // pages not lent
 	nomore bool             // the system takes none
+	arena  *arena           // where large slabs come from
 }
 
 const (
@@ -74,8 +75,7 @@ func (p *pool[T]) grow() {
 	if n*int(size) > 1<<20 {
 		n = int(poolSlab / size)
 	}
-	slab := make([][poolPage]T, n)
-	advise(unsafe.Pointer(&slab[0]), uintptr(len(slab))*size)
+	slab := fresh[[poolPage]T](p.arena, n)
 	first := len(p.pages)
 	for i := range slab {
 		p.pages = append(p.pages, unsafe.Pointer(&slab[i]))

@@ -187,30 +187,18 @@ type early struct {
 
 // end reports and buries the connection of record r, which is free then.
 func (t *Tracker) end(r ref, how early) {
-	i := r.index()
-	c := t.spareConn
-	switch r.kind() {
-	case aLone:
+	switch {
+	case r.kind() == aLone:
 		t.endLone(r, how)
 		return
-	case aFlow:
-		f := t.flows.at(i)
-		if t.cfg.Plain != nil && f.over() {
-			t.endPlain(r, f)
-			return
-		}
-		c = t.spareFlow
-		t.expandFlow(f, c)
-	case aConn:
-		c = t.conns.at(i)
-	case aNoted:
-		t.unfold(r, c)
-	case aParked:
-		t.parked.unpack(i, c)
+	case t.isPlain(r):
+		t.endPlain(r)
+		return
 	}
+	c := t.whole(r)
 	how.mark(c)
 	if r.kind() == aConn {
-		t.unlink(i, c)
+		t.unlink(r.index(), c)
 	} else {
 		tag := c.key.tag(t.seed)
 		*t.bury(t.locate(tag, r), tag) = tombOf(c, tag)
@@ -219,10 +207,50 @@ func (t *Tracker) end(r ref, how early) {
 	t.free(r)
 }
 
-// endPlain is end for a flow that is over.
-func (t *Tracker) endPlain(r ref, f *flow) {
-	k := t.cold(f)
-	p := t.plain(f)
+// report is end where nobody will look for the connection any more. Lone SYNs
+// are so many, and so small, that to free them would not be worth the time.
+func (t *Tracker) report(r ref) {
+	switch {
+	case r.kind() == aLone && t.cfg.Lone != nil:
+		t.cfg.Lone(t.lone(r.index()))
+		return
+	case t.isPlain(r):
+		t.cfg.Plain(t.plain(t.flows.at(r.index())))
+	default:
+		t.cfg.Done(t.whole(r))
+	}
+	t.free(r)
+}
+
+// isPlain reports whether r is for Config.Plain.
+func (t *Tracker) isPlain(r ref) bool {
+	return t.cfg.Plain != nil && r.kind() == aFlow && t.flows.at(r.index()).over()
+}
+
+// whole is the Conn of record r, until the next call.
+func (t *Tracker) whole(r ref) *Conn {
+	c := t.spareConn
+	switch i := r.index(); r.kind() {
+	case aLone:
+		c = t.spareLone
+		t.lone(i).Expand(c)
+	case aFlow:
+		c = t.spareFlow
+		t.expandFlow(t.flows.at(i), c)
+	case aConn:
+		c = t.conns.at(i)
+	case aNoted:
+		t.unfold(r, c)
+	case aParked:
+		t.parked.unpack(i, c)
+	}
+	return c
+}
+
+// endPlain is end for Config.Plain.
+func (t *Tracker) endPlain(r ref) {
+	f := t.flows.at(r.index())
+	k, p := t.cold(f), t.plain(f)
 	t.bury(t.locate(k.tag, r), k.tag).ofFlow(f, k, p)
 	t.cfg.Plain(p)
 	t.freeFlow(r.index())

@@ -86,6 +86,7 @@ type table struct {
 	depth uint8      // the directory tells pages apart by so many bits
 	spare []slotPage // not yet used
 	pages int
+	arena *arena
 }
 
 const (
@@ -105,8 +106,8 @@ func (pg *slotPage) at(i uint32) *slot {
 	return (*slot)(unsafe.Add(unsafe.Pointer(pg), uintptr(i&slotMask)*unsafe.Sizeof(slot(0))))
 }
 
-func newTable() *table {
-	tb := new(table)
+func newTable(a *arena) *table {
+	tb := &table{arena: a}
 	tb.dir = []*slotPage{tb.newPage()}
 	return tb
 }
@@ -115,8 +116,7 @@ func newTable() *table {
 func (tb *table) newPage() *slotPage {
 	if len(tb.spare) == 0 {
 		size := unsafe.Sizeof(slotPage{})
-		tb.spare = make([]slotPage, 1+min(tb.pages/4, int(poolSlab/size)))
-		advise(unsafe.Pointer(&tb.spare[0]), uintptr(len(tb.spare))*size)
+		tb.spare = fresh[slotPage](tb.arena, 1+min(tb.pages/4, int(poolSlab/size)))
 	}
 	pg := &tb.spare[0]
 	tb.spare = tb.spare[1:]

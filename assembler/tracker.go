@@ -70,6 +70,7 @@ type Config struct {
 type Tracker struct {
 	cfg    Config
 	seed   uint64
+	arena  *arena
 	table  *table
 	lones  pool[lone]
 	wide   pool[wide]
@@ -108,6 +109,7 @@ type Tracker struct {
 	mine     []uint32
 
 	overs int   // connections followed that are over
+	fresh int   // Conns made since parkIdle was last called
 	swept int64 // when expire was last called
 
 	orphanICMP, late, evicted uint64
@@ -120,11 +122,22 @@ func New(cfg Config) *Tracker {
 }
 
 func newTracker(cfg Config) *Tracker {
-	return &Tracker{
-		cfg: cfg, seed: newSeed(), table: newTable(), heirs: make(map[uint64]heir),
+	a := new(arena)
+	t := &Tracker{
+		cfg: cfg, seed: newSeed(), arena: a, table: newTable(a), heirs: make(map[uint64]heir),
 		clock: newClock(), spareLone: new(Conn), spareFlow: new(Conn), spareConn: new(Conn),
 		otherApp: otherFraming(),
 	}
+	t.lones.arena, t.wide.arena, t.flows.arena, t.colds.arena, t.noted.arena = a, a, a, a, a
+	t.apps.arena, t.beats.arena, t.conns.arena, t.parked.arena, t.tombs.pool.arena = a, a, a, a, a
+	return t
+}
+
+// forget gives the memory of all connections back.
+func (t *Tracker) forget() {
+	t.lones, t.wide, t.flows, t.colds, t.noted = pool[lone]{}, pool[wide]{}, pool[flow]{}, pool[flowCold]{}, pool[noted]{}
+	t.apps, t.beats, t.conns, t.parked = pool[[2]Framing]{}, pool[Beat]{}, pool[Conn]{}, parked{}
+	t.arena.release()
 }
 
 func newSeed() uint64 { return maphash.Comparable(maphash.MakeSeed(), 0) }
@@ -171,24 +184,17 @@ func (t *Tracker) Tick(now int64) {
 	t.settle()
 }
 
-// Finish reports every connection that is still in the table. The tracker
-// must not be used afterwards.
+// Finish reports every connection that is still in the table, and gives back
+// its memory, since the callee may need as much to keep it. The tracker must
+// not be used afterwards.
 func (t *Tracker) Finish() {
 	t.swept = math.MinInt64
 	t.expire(t.clock.now)
-	done := func(c *Conn) { t.cfg.Done(c) }
-	if t.cfg.Lone != nil {
-		for i, l := range t.lones.all() {
-			if l.wscale&loneNoted == 0 {
-				t.cfg.Lone(t.lone(i))
-			}
-		}
-	} else {
-		t.eachLone(done)
+	t.table, t.tombs = nil, tombs{} // nothing is looked up any more
+	for r := range t.followed() {
+		t.report(r)
 	}
-	t.eachFlow(done, t.cfg.Plain)
-	t.eachOther(done)
-	t.table = nil
+	t.forget()
 }
 
 // OrphanICMP counts ICMP errors about connections that the capture does not show.
@@ -307,6 +313,7 @@ func (t *Tracker) promote(at *found) int32 {
 		return -1
 	}
 	i := t.conns.take()
+	t.fresh++
 	c := t.conns.at(i)
 	n := makeRef(aConn, i)
 	switch r.kind() {
@@ -327,6 +334,7 @@ func (t *Tracker) promote(at *found) int32 {
 // open starts a Conn with its first packet.
 func (t *Tracker) open(at found, key *tuple, p *capture.Packet, fromA bool, tag uint32) int32 {
 	i := t.conns.take()
+	t.fresh++
 	c := t.conns.at(i)
 	*c = Conn{ID: t.newID(), key: *key}
 	c.begin(p, fromA)

@@ -1,5 +1,7 @@
 package assembler
 
+import "iter"
+
 // What a live view needs: connections that are not reported yet.
 
 // tellOvers calls Config.Over for the connections whose time has come.
@@ -23,78 +25,68 @@ func (t *Tracker) tell(q *queue, at int64) {
 
 // tellOne calls Config.Over for the connection of record r, unless it was.
 func (t *Tracker) tellOne(r ref) {
-	c := t.spareConn
+	if t.wasTold(r) {
+		return
+	}
+	t.cfg.Over(t.whole(r))
+}
+
+// wasTold reports whether Config.Over was called for the connection of record
+// r, and notes that it is now.
+func (t *Tracker) wasTold(r ref) (was bool) {
+	set := func(told *bool) { was, *told = *told, true }
 	switch i := r.index(); r.kind() {
 	case aFlow:
-		t.flows.at(i).bits |= flowTold
-		c = t.spareFlow
-		t.expandFlow(t.flows.at(i), c)
+		f := t.flows.at(i)
+		was = f.bits&flowTold != 0
+		f.bits |= flowTold
 	case aConn:
-		if c = t.conns.at(i); c.Told {
-			return
-		}
-		c.Told = true
+		set(&t.conns.at(i).Told)
 	case aNoted:
-		if t.noted.at(i).told {
-			return
-		}
-		t.noted.at(i).told = true
-		t.unfold(r, c)
+		set(&t.noted.at(i).told)
 	case aParked:
-		if t.parked.at(i).told {
-			return
-		}
-		t.parked.at(i).told = true
-		t.parked.unpack(i, c)
+		set(&t.parked.at(i).told)
 	}
-	t.cfg.Over(c)
+	return was
 }
 
 // Each visits every connection that is followed now, those included that are
 // over and linger, in no order. It changes nothing; the Conn is the visitor's
 // until he returns. What Done has had is not among them.
 func (t *Tracker) Each(visit func(*Conn)) {
-	t.eachLone(visit)
-	t.eachFlow(visit, nil)
-	t.eachOther(visit)
+	for r := range t.followed() {
+		visit(t.whole(r))
+	}
 }
 
-// eachLone is Each for lone SYNs, eachFlow for flows, eachOther for all others.
-func (t *Tracker) eachLone(visit func(*Conn)) {
-	for i, l := range t.lones.all() {
-		if l.wscale&loneNoted == 0 {
-			t.lone(i).Expand(t.spareLone)
-			visit(t.spareLone)
+// followed lists the records of all connections that are followed. The
+// visitor may free them.
+func (t *Tracker) followed() iter.Seq[ref] {
+	return func(yield func(ref) bool) {
+		for i, l := range t.lones.all() {
+			if l.wscale&loneNoted == 0 && !yield(makeRef(aLone, i)) {
+				return
+			}
 		}
-	}
-}
-
-// Those that are over go to plain, if that is not nil.
-func (t *Tracker) eachFlow(visit func(*Conn), plain func(*Plain)) {
-	for _, f := range t.flows.all() {
-		switch {
-		case f.bits&flowLive == 0:
-		case f.over() && plain != nil:
-			plain(t.plain(f))
-		default:
-			t.expandFlow(f, t.spareFlow)
-			visit(t.spareFlow)
+		for i, f := range t.flows.all() {
+			if f.bits&flowLive != 0 && !yield(makeRef(aFlow, i)) {
+				return
+			}
 		}
-	}
-}
-
-func (t *Tracker) eachOther(visit func(*Conn)) {
-	for i := range t.noted.all() {
-		t.unfold(makeRef(aNoted, i), t.spareConn)
-		visit(t.spareConn)
-	}
-	for _, c := range t.conns.all() {
-		visit(c)
-	}
-	for i, p := range t.parked.all() {
-		if p.first {
-			t.parked.unpack(i, t.spareConn)
-			visit(t.spareConn)
+		for i := range t.noted.all() {
+			if !yield(makeRef(aNoted, i)) {
+				return
+			}
+		}
+		for i := range t.conns.all() {
+			if !yield(makeRef(aConn, i)) {
+				return
+			}
+		}
+		for i, p := range t.parked.all() {
+			if p.first && !yield(makeRef(aParked, i)) {
+				return
+			}
 		}
 	}
 }

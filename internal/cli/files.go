@@ -94,7 +94,7 @@ type reading struct {
 	expanded assembler.Conn
 }
 
-const gcPercent = 40
+const gcPercent = 20
 
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
