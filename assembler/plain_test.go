@@ -128,12 +128,20 @@ func differing(path string, got, want reflect.Value) (all []string) {
 	return all
 }
 
-// damage returns the packets as a worse capturer might have delivered them.
-// Refs keep their order, as those of a real capture.
+// damage returns the packets as a worse capturer might have delivered them,
+// over hundreds of files and many days at times. Refs keep their order, as
+// those of a real capture.
 func (all batches) damage(rng *rand.Rand) batches {
 	out := make(batches, len(all))
 	kind := rng.IntN(1 << 6)
-	n := uint64(0)
+	files, days := 0, int64(0) // how much a packet may add
+	if rng.IntN(4) == 0 {
+		files = 1 << rng.IntN(8)
+	}
+	if rng.IntN(4) == 0 {
+		days = 1 << (30 + rng.IntN(18))
+	}
+	n, file, later := uint64(0), 0, int64(0)
 	for i := range all {
 		out[i].Data = all[i].Data
 		for _, p := range all[i].Packets {
@@ -160,7 +168,12 @@ func (all batches) damage(rng *rand.Rand) batches {
 		}
 		for j := range ps {
 			n++
-			ps[j].Ref = capture.MakeRef(0, n)
+			file += rng.IntN(files + 1)
+			if days > 0 && rng.IntN(4) == 0 {
+				later += rng.Int64N(days)
+			}
+			ps[j].Ref = capture.MakeRef(file, n)
+			ps[j].Time += later
 		}
 	}
 	return out
