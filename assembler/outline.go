@@ -10,6 +10,7 @@ type Outline struct {
 	Established          Stamp
 	RTTServer, RTTClient int64
 	MaxIdle              int64
+	MaxIdleEnd           Stamp
 	Predecessor          uint64
 	Partial              Partial
 	V6                   bool
@@ -28,24 +29,29 @@ type EndOutline struct {
 	Bytes          uint64
 	SinceData      uint64
 	Link           uint64
-	First          Stamp
+	First, Last    Stamp
 	LastData       Stamp
 	LastNewAck     Stamp
 	FIN            Stamp // the first
+	FINIdle        int64 // FIN.Idle
+	Opts           capture.Options
+	WScale         uint8
+	Beat           Beat
 	App            *Framing
 }
 
 // Outline makes o that of c, to which its pointers lead.
 func (c *Conn) Outline(o *Outline) {
 	o.ID, o.First, o.Last, o.Established = c.ID, c.First, c.Last, c.Established
-	o.RTTServer, o.RTTClient, o.MaxIdle = c.RTTServer, c.RTTClient, c.MaxIdle
+	o.RTTServer, o.RTTClient, o.MaxIdle, o.MaxIdleEnd = c.RTTServer, c.RTTClient, c.MaxIdle, c.MaxIdleEnd
 	o.Predecessor, o.Partial, o.V6 = c.Predecessor, c.Partial, c.V6
 	for s := range c.Ends {
 		x, e := &o.Ends[s], &c.Ends[s]
 		x.Addr, x.Port, x.Link = e.Addr, e.Port, e.Link
 		x.TTLMin, x.TTLMax, x.HasISN, x.ISN = e.TTLMin, e.TTLMax, e.HasISN, e.ISN
 		x.Packets, x.Bytes, x.SinceData = e.Packets, e.Bytes, e.SinceData
-		x.First, x.LastData, x.LastNewAck, x.FIN = e.First, e.LastData, e.LastNewAck, e.FIN.First
+		x.First, x.Last, x.LastData, x.LastNewAck = e.First, e.Last, e.LastData, e.LastNewAck
+		x.FIN, x.FINIdle, x.Opts, x.WScale, x.Beat = e.FIN.First, e.FIN.Idle, e.Opts, e.WScale, e.Beat
 		x.App = &e.App
 	}
 }
@@ -79,7 +85,7 @@ func (t *Tracker) plain(f *flow) *Plain {
 	p.tracker, p.flow, p.expanded = t, f, false
 	p.ID, p.First, p.Last, p.Established = k.id, k.first.stamp(epoch), f.last(k, f.lastSide()).stamp(epoch), k.established.stamp(epoch)
 	p.RTTServer, p.RTTClient = f.roundTrips(k)
-	p.MaxIdle, p.Predecessor, p.Partial = k.maxIdle, 0, f.partial()
+	p.MaxIdle, p.MaxIdleEnd, p.Predecessor, p.Partial = k.maxIdle, k.maxIdleEnd.stamp(epoch), 0, f.partial()
 	p.V6 = k.ends[Client].place.has(capture.IPv6)
 	if f.bits&flowHeir != 0 {
 		p.Predecessor = t.heirs[k.id].id
@@ -91,7 +97,8 @@ func (t *Tracker) plain(f *flow) *Plain {
 		x, y, tail := &p.Ends[side], &f.sides[side], &k.ends[side]
 		x.TTLMin, x.TTLMax, x.HasISN, x.ISN, x.Link = tail.ttl, tail.ttl, true, tail.isn, tail.link
 		x.Packets, x.Bytes, x.SinceData = y.packets, uint64(f.dataEnd(side)-tail.isn-1), f.sinceData(side)
-		x.LastData, x.LastNewAck, x.FIN = y.lastData.stamp(epoch), y.lastNewAck.stamp(epoch), tail.fin.stamp(epoch)
+		x.LastData, x.LastNewAck, x.Last = y.lastData.stamp(epoch), y.lastNewAck.stamp(epoch), f.last(k, side).stamp(epoch)
+		x.FIN, x.FINIdle, x.Opts, x.WScale, x.Beat = tail.fin.stamp(epoch), tail.finIdle, tail.options, tail.wscale, t.beatOf(f, k, side)
 		x.App = t.framing(f, side)
 	}
 	return p

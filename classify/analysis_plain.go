@@ -18,8 +18,12 @@ func (a *Analysis) AddPlain(p *assembler.Plain) {
 	judgePlain(o, v)
 	v.SameAs = a.near.meet(o, false).twin
 	a.digest.Count(v)
-	if a.Each != nil || a.findings != nil {
-		a.tell(p.Conn(), v)
+	if a.Each != nil {
+		a.Each(p.Conn(), v)
+	}
+	if f := a.findings; f != nil {
+		f.At(a.Env())
+		f.AddPlain(p, v)
 	}
 }
 

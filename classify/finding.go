@@ -104,13 +104,13 @@ type group struct {
 }
 
 // note counts a connection, and keeps it as an example if it is among the earliest.
-func (g *group) note(c *assembler.Conn, at int64, points ...point) {
+func (g *group) note(x *subject, at int64, points ...point) {
 	g.count(at)
-	g.clients.add(c.End(assembler.Client).Addr)
-	if !g.wants(at, c.ID) {
+	g.clients.addHash(&x.pair.client, x.clientHash)
+	if !g.wants(at, x.o.ID) {
 		return
 	}
-	e := example{id: c.ID, at: at}
+	e := example{id: x.o.ID, at: at}
 	copy(e.points[:], points)
 	g.keep(&e)
 }

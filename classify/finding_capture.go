@@ -64,22 +64,26 @@ func (t *captureTrust) clone(l *ledger) collector {
 
 func (t *captureTrust) add(x *subject) {
 	c := x.c
+	if c == nil { // and yet flawed: cut
+		t.cut.note(x, x.o.Last.Time)
+		return
+	}
 	last := point{c.Last, lastSide(c), saysLastBytes, 0}
 	if n := c.Ends[0].Lost + c.Ends[1].Lost; n > 0 {
 		t.lost += n
-		t.gaps.note(c, c.Last.Time, point{c.Last, lastSide(c), saysLost, int64(n)})
+		t.gaps.note(x, c.Last.Time, point{c.Last, lastSide(c), saysLost, int64(n)})
 	}
 	if n := uint64(c.Ends[0].Duplicates) + uint64(c.Ends[1].Duplicates); n > 0 {
 		t.dup += n
-		t.copies.note(c, c.Last.Time, last)
+		t.copies.note(x, c.Last.Time, last)
 	}
 	if c.Partial&assembler.Snaplen != 0 {
-		t.cut.note(c, c.Last.Time)
+		t.cut.note(x, c.Last.Time)
 	}
 	for _, m := range c.KeptMarks() {
 		if m.What == assembler.TimeBackwards && m.N >= clockStep {
 			t.step = max(t.step, int64(m.N))
-			t.back.note(c, m.Time, point{m.Stamp, m.Side, saysBackwards, int64(m.N) * 1000})
+			t.back.note(x, m.Time, point{m.Stamp, m.Side, saysBackwards, int64(m.N) * 1000})
 			break
 		}
 	}
@@ -90,7 +94,7 @@ func (t *captureTrust) add(x *subject) {
 			to = assembler.Client
 		}
 		w.mute[to]++
-		w.note(c, c.First.Time, point{c.First, to.Peer(), saysFirst, 0})
+		w.note(x, c.First.Time, point{c.First, to.Peer(), saysFirst, 0})
 	}
 }
 

@@ -96,22 +96,15 @@ func (d *deadlines) clone(*ledger) collector {
 }
 
 func (d *deadlines) add(x *subject) {
-	c, v := x.c, x.v
-	w := x.w
-	side, at, reset, ok := w.firstClose(v)
-	if !ok {
+	side, at, reset, ok := x.firstClose()
+	if !ok || x.v.Cause == KeepaliveTimeout { // that is the kernel's timer, not the program's
 		return
 	}
-	if v.Cause == KeepaliveTimeout {
-		return // the kernel's timer, not the program's
-	}
-	e, o := c.End(side), c.End(side.Peer())
-	last, kind, ok := lastBefore(w, e, o, at)
-	if ok {
+	if last, kind, ok := lastBefore(x.o, side, at); ok {
 		d.count(x, timerKey{x.pair.server, side, kind}, at, at.Time-last, reset)
 	}
-	if c.End(assembler.Client).SYN.Seen() {
-		d.count(x, timerKey{x.pair.server, side, sinceStart}, at, at.Time-c.First.Time, reset)
+	if x.dials {
+		d.count(x, timerKey{x.pair.server, side, sinceStart}, at, at.Time-x.o.First.Time, reset)
 	}
 }
 
@@ -120,42 +113,49 @@ func (k *timerKey) hash(server uint64) uint64 {
 }
 
 // firstClose is the side that ended the connection by its own will, and when.
-func (v *view) firstClose(out *Verdict) (s assembler.Side, at assembler.Stamp, reset, ok bool) {
-	if !v.established() {
+func (x *subject) firstClose() (s assembler.Side, at assembler.Stamp, reset, ok bool) {
+	if x.c != nil && !x.w.established() {
 		return 0, at, false, false
 	}
-	s, ok = v.firstFIN()
+	s, ok = x.closer()
 	if ok {
-		at = v.c.End(s).FIN.First
+		at = x.o.Ends[s].FIN
 	}
-	if r := v.rst; r != nil && !bare(r) && live(v.c, r) && (!ok || r.Time < at.Time) && out.Cause != InjectedReset {
+	if x.c == nil || x.w.rst == nil {
+		return s, at, false, ok
+	}
+	if r := x.w.rst; !bare(r) && live(x.c, r) && (!ok || r.Time < at.Time) && x.v.Cause != InjectedReset {
 		return r.Side, r.Stamp, true, true
 	}
 	return s, at, false, ok
 }
 
-// lastBefore is the last payload before the close, and what the closer was
+// lastBefore is the last payload before one side's close, and what it was
 // waiting for then.
-func lastBefore(w *view, e, o *assembler.End, at assembler.Stamp) (last int64, kind clock, ok bool) {
-	mine, theirs := e.LastData.Time, o.LastData.Time
-	if e.App.Protocol() == assembler.AppTLS && at.Time-mine < alertBefore && e.Beat.Gap > 0 {
+func lastBefore(o *assembler.Outline, side assembler.Side, at assembler.Stamp) (last int64, kind clock, ok bool) {
+	e := &o.Ends[side]
+	mine, theirs := e.LastData.Time, o.Ends[side.Peer()].LastData.Time
+	if at.Time-mine < alertBefore && e.Beat.Gap > 0 && e.App.Protocol() == assembler.AppTLS {
 		mine -= e.Beat.Gap // the alert that says goodbye is part of the close
 	}
 	if theirs > at.Time {
 		// The peer spoke on after the close: its last word before is not
 		// kept, but the silence before the FIN is.
-		if !e.FIN.Seen() || e.FIN.Idle <= 0 || mine == 0 {
+		if !e.FIN.Seen() || e.FINIdle <= 0 || mine == 0 {
 			return 0, 0, false
 		}
 		theirs = 0
 	}
-	asked := w.c.End(w.asked())
+	asked := assembler.Server // see view.asked
+	if o.Ends[assembler.Client].LastData.Seen() {
+		asked = assembler.Client
+	}
 	switch {
 	case mine == 0 && theirs == 0:
 		return 0, 0, false
-	case mine > theirs && asked == e:
+	case mine > theirs && asked == side:
 		return mine, sinceRequest, true
-	case mine < theirs && asked == o:
+	case mine < theirs && asked != side:
 		return theirs, sincePeer, true
 	}
 	return max(mine, theirs), sinceQuiet, true
@@ -165,7 +165,6 @@ func (d *deadlines) count(x *subject, k timerKey, at assembler.Stamp, waited int
 	if waited < second/2 {
 		return
 	}
-	c := x.c
 	u := d.by.at(&k, k.hash(x.serverHash))
 	u.all.add(waited)
 	i := nearRound(waited)
@@ -177,7 +176,8 @@ func (d *deadlines) count(x *subject, k timerKey, at assembler.Stamp, waited int
 		h = new(timerHit)
 		u.round[i] = h
 	}
-	if o := c.End(k.side.Peer()); k.clock == sinceRequest && !o.FirstData.Seen() && c.End(k.side).App.Protocol() == assembler.AppOther {
+	e, o := &x.o.Ends[k.side], &x.o.Ends[k.side.Peer()]
+	if k.clock == sinceRequest && !o.LastData.Seen() && e.App.Protocol() == assembler.AppOther {
 		h.mute++
 	}
 	h.deviates += waited - roundSeconds[i]*second
@@ -189,22 +189,25 @@ func (d *deadlines) count(x *subject, k timerKey, at assembler.Stamp, waited int
 	if k.clock == sinceStart {
 		p.says = saysFINAge
 	}
-	points := []point{{c.End(k.side).LastData, k.side, saysRequest, 0}, p}
+	points := []point{{e.LastData, k.side, saysRequest, 0}, p}
 	if k.clock != sinceRequest {
 		points = points[1:]
-	} else if a, ok := lateAnswer(c, k.side, at); ok {
+	} else if a, ok := lateAnswer(x, k.side, at); ok {
 		h.late++
 		if h.lateMin == 0 || a.n < h.lateMin {
 			h.lateMin = a.n
 		}
 		points = append(points, a)
 	}
-	h.note(c, at.Time, points...)
+	h.note(x, at.Time, points...)
 }
 
 // lateAnswer is the answer that came after the asker had closed.
-func lateAnswer(c *assembler.Conn, side assembler.Side, at assembler.Stamp) (point, bool) {
-	o := c.End(side.Peer())
+func lateAnswer(x *subject, side assembler.Side, at assembler.Stamp) (point, bool) {
+	if x.c == nil {
+		return point{}, false
+	}
+	o := x.c.End(side.Peer())
 	if o.LateData.Seen() && o.LateData.First.Time > at.Time {
 		return point{o.LateData.First, side.Peer(), saysAnswerLate, o.LateData.First.Time - at.Time}, true
 	}

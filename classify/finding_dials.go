@@ -60,9 +60,9 @@ func (l *dialLog) note(x *subject, id uint64, syn assembler.Stamp, lost int64) {
 
 // lossOf is when the client lost the connection, 0 if it did not: only an end
 // that it did not choose makes it come back.
-func lossOf(c *assembler.Conn, v *Verdict) int64 {
+func lossOf(o *assembler.Outline, v *Verdict) int64 {
 	if v.Class == Reset && v.By != ByClient || v.Class == TimedOut || v.Class == Graceful && v.By == ByServer {
-		return c.Last.Time
+		return o.Last.Time
 	}
 	return 0
 }

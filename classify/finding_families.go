@@ -70,15 +70,15 @@ func loopback(a *[16]byte) bool {
 }
 
 func (f *families) add(x *subject) {
-	c, syn := x.c, x.w.cl.SYN.First
+	o, link := x.o, x.o.Ends[assembler.Client].Link
 	switch {
 	case failedDial(x.v):
-		if t := teamOf(&x.pair, x.w.cl.Link, !c.V6); t != 0 {
-			f.lose(&loser{syn, c.ID, t, x.serverHash, x.v.Cause == ConnectionRefused})
+		if t := teamOf(&x.pair, link, !o.V6); t != 0 {
+			f.lose(&loser{x.syn, o.ID, t, x.serverHash, x.v.Cause == ConnectionRefused})
 		}
-	case c.Established.Seen():
-		if t := teamOf(&x.pair, x.w.cl.Link, c.V6); t != 0 {
-			f.win(t, &winning{at: syn, client: x.clientHash, server: x.serverHash})
+	case o.Established.Seen():
+		if t := teamOf(&x.pair, link, o.V6); t != 0 {
+			f.win(t, &winning{at: x.syn, client: x.clientHash, server: x.serverHash})
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (l *forgeries) add(x *subject) {
 	if own {
 		says = saysRSTOwnHost
 	}
-	g.note(c, r.Time, point{r.Answers, r.Side.Peer(), saysLastBytes, 0}, point{r.Stamp, r.Side, says, int64(r.TTLDelta)}, point{r.SenderAfter, r.Side, saysLastBytes, 0})
+	g.note(x, r.Time, point{r.Answers, r.Side.Peer(), saysLastBytes, 0}, point{r.Stamp, r.Side, says, int64(r.TTLDelta)}, point{r.SenderAfter, r.Side, saysLastBytes, 0})
 }
 
 func (l *forgeries) finish(s *scene) (list []Finding) {

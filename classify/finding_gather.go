@@ -22,18 +22,22 @@ type collector interface {
 
 // subject is one connection as collectors see it.
 type subject struct {
-	c   *assembler.Conn
+	o   *assembler.Outline
 	v   *Verdict
-	w   *view
 	env Env
+	c   *assembler.Conn // nil of one that is plain, for which o tells all
+	w   *view           // of c
 
 	traits                           traits
+	dials                            bool            // its SYN was seen
+	syn                              assembler.Stamp // the first, if so
 	pair                             relation
 	clientHash, serverHash, pairHash uint64
 	serverHostHash                   uint64
 
-	tenures [2]tenure // by side
-	lives   lives
+	tenures  [2]tenure // by side
+	lives    lives
+	outlined assembler.Outline // of c
 }
 
 // scene is what collectors need to know of the rest when they finish.
@@ -124,25 +128,33 @@ func (f *Findings) Clone() *Findings {
 // Add takes one connection with its refined verdict, each once, in any
 // order. Nothing of c or v is kept.
 func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
-	s := &f.scene
+	s, x := &f.scene, &f.subject
 	packets := uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
 	s.count(packets, c.First.Time)
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return // the same connection behind a NAT or in its tunnel: counted once
 	}
-	s.told++
-	s.toldPackets += packets
-	x := f.look(c, v)
+	f.look(c, v)
 	if abandoned(c, v) && x.traits&^(isFruitless|endedBadly) == 0 {
 		if _, flood, drowns := f.drowns(x); drowns {
-			s.drown(x, flood, &tiny{c.ID, x.w.cl.SYN.First})
+			s.told++
+			s.toldPackets += packets
+			s.drown(x, flood, &tiny{c.ID, x.syn})
 			return
 		}
 	}
+	f.tell(x)
+}
+
+// tell tells collectors of a connection.
+func (f *Findings) tell(x *subject) {
+	s := &f.scene
+	s.told++
+	s.toldPackets += uint64(x.o.Ends[0].Packets) + uint64(x.o.Ends[1].Packets)
 	s.ledger.add(x)
-	if x.w.cl.SYN.Seen() {
+	if x.dials {
 		s.scans.add(x)
-		f.dials.note(x, c.ID, x.w.cl.SYN.First, lossOf(c, v))
+		f.dials.note(x, x.o.ID, x.syn, lossOf(x.o, x.v))
 		f.families.add(x)
 	}
 	for i := range f.collectors {
@@ -152,14 +164,15 @@ func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	}
 }
 
-func (f *Findings) look(c *assembler.Conn, v *Verdict) *subject {
+func (f *Findings) look(c *assembler.Conn, v *Verdict) {
 	f.view.look(c, f.scene.env)
 	x := &f.subject
-	x.c, x.v, x.w, x.env = c, v, &f.view, f.view.env
+	c.Outline(&x.outlined)
+	x.o, x.c, x.v, x.w, x.env = &x.outlined, c, v, &f.view, f.view.env
 	x.meet(relationOf(c))
 	x.traits = traitsOf(x.w, v)
+	x.dials, x.syn = x.w.cl.SYN.Seen(), x.w.cl.SYN.First
 	x.tenures[0].known, x.tenures[1].known = false, false
-	return x
 }
 
 func (x *subject) meet(r relation) {
@@ -170,6 +183,23 @@ func (x *subject) meet(r relation) {
 	x.clientHash, x.serverHostHash = hashOf(&r.client), hashOf(&r.server.addr)
 	x.serverHash = r.server.hashAt(x.serverHostHash)
 	x.pairHash = relationHash(x.clientHash, x.serverHash)
+}
+
+// closer is the side whose FIN came first; ok is false if there was none.
+func (x *subject) closer() (s assembler.Side, ok bool) {
+	if x.c != nil {
+		return x.w.firstFIN()
+	}
+	return earlier(&x.o.Ends[assembler.Client].FIN, &x.o.Ends[assembler.Server].FIN), true
+}
+
+// system is that of one side.
+func (x *subject) system(s assembler.Side) System {
+	if x.c != nil {
+		return systemOf(x.c.End(s), x.env.OS)
+	}
+	e := &x.o.Ends[s]
+	return systemBy(x.env.OS, e.TTLMin, s == assembler.Client, e.Opts, e.WScale)
 }
 
 // Finish ranks what was found so far, the most harmful first. The inputs tell

@@ -54,30 +54,35 @@ func newIdleCuts() *idleCuts {
 func (d *idleCuts) clone(*ledger) collector { return &idleCuts{d.by.clone(nil)} }
 
 func (d *idleCuts) add(x *subject) {
-	c, v := x.c, x.v
-	if !c.Established.Seen() && c.Partial&assembler.NoStart == 0 || c.MaxIdle < second {
+	o := x.o
+	if !o.Established.Seen() && o.Partial&assembler.NoStart == 0 || o.MaxIdle < second {
 		return
 	}
 	g := d.by.at(&x.pair.server, x.serverHash)
-	w := x.w
-	switch idle, from, ok := fatalSilence(w, v); {
-	case ok && idle >= idleCutMin:
-		g.cut(w, idle, from)
-	case !ok && w.outlived():
-		g.lived.add(c.MaxIdle)
-		if c.MaxIdle > g.livedMost || c.MaxIdle == g.livedMost && c.ID < g.liveExample.id {
-			g.livedMost = c.MaxIdle
-			g.liveExample = example{id: c.ID, points: [3]point{{c.MaxIdleEnd, assembler.Client, saysSurvived, c.MaxIdle}}}
-		}
-	case ok:
+	var idle int64
+	var from assembler.Side
+	dead := false
+	if x.c != nil {
+		idle, from, dead = fatalSilence(x.w, x.v)
+	}
+	switch {
+	case dead && idle >= idleCutMin:
+		g.cut(x, idle, from)
+	case dead:
 		g.died.add(idle)
+	case livedOn(o):
+		g.lived.add(o.MaxIdle)
+		if o.MaxIdle > g.livedMost || o.MaxIdle == g.livedMost && o.ID < g.liveExample.id {
+			g.livedMost = o.MaxIdle
+			g.liveExample = example{id: o.ID, points: [3]point{{o.MaxIdleEnd, assembler.Client, saysSurvived, o.MaxIdle}}}
+		}
 	}
 }
 
-// outlived reports whether both ends went on after the longest silence.
-func (v *view) outlived() bool {
-	return v.cl.Last.Time > v.c.MaxIdleEnd.Time && v.sv.LastNewAck.Time >= v.c.MaxIdleEnd.Time ||
-		v.sv.Last.Time > v.c.MaxIdleEnd.Time && v.cl.LastNewAck.Time >= v.c.MaxIdleEnd.Time
+// livedOn reports whether both ends went on after the longest silence.
+func livedOn(o *assembler.Outline) bool {
+	cl, sv, end := &o.Ends[assembler.Client], &o.Ends[assembler.Server], o.MaxIdleEnd.Time
+	return cl.Last.Time > end && sv.LastNewAck.Time >= end || sv.Last.Time > end && cl.LastNewAck.Time >= end
 }
 
 // fatalSilence is the silence (ns) before the packet that found the
@@ -113,7 +118,8 @@ func (v *view) sideOf(e *assembler.End) assembler.Side {
 	return assembler.Server
 }
 
-func (g *idleCut) cut(v *view, idle int64, from assembler.Side) {
+func (g *idleCut) cut(x *subject, idle int64, from assembler.Side) {
+	v := x.w
 	g.died.add(idle)
 	e := v.c.End(from)
 	if from == assembler.Client {
@@ -137,11 +143,11 @@ func (g *idleCut) cut(v *view, idle int64, from assembler.Side) {
 		if oddTTL(v.c.End(v.rst.Side), v.rst) {
 			g.oddHop++
 		}
-		g.note(v.c, v.rst.Time, first, point{v.rst.Stamp, v.rst.Side, saysBareRST, 0})
+		g.note(x, v.rst.Time, first, point{v.rst.Stamp, v.rst.Side, saysBareRST, 0})
 		return
 	}
 	g.bySilence++
-	g.note(v.c, t.First.Time, first, point{t.Last, from, saysUnanswered, int64(t.Count)})
+	g.note(x, t.First.Time, first, point{t.Last, from, saysUnanswered, int64(t.Count)})
 }
 
 func (d *idleCuts) finish(s *scene) (list []Finding) {

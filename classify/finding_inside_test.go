@@ -11,10 +11,13 @@ func Inside(f *Findings) string {
 	h := fnv.New64a()
 	l := f.scene.ledger
 	for i := range l.servers.items {
-		fmt.Fprintf(h, "%v", l.servers.items[i].val.dials)
+		s := &l.servers.items[i].val
+		fmt.Fprint(h, s.dials, s.handshakes, s.closedAfter, s.ok, s.rtt)
 	}
 	for i := range l.pairs.items {
-		u := &l.pairs.items[i].val.ports
+		p := &l.pairs.items[i].val
+		fmt.Fprint(h, p.conns, p.closedAfter, p.sent, p.again, p.established, p.ok)
+		u := &p.ports
 		fmt.Fprint(h, u.tried, u.byClient, u.byServer, u.failed, u.systems, u.min, u.max)
 		if u.over != nil {
 			fmt.Fprintf(h, "%v", *u.over)
@@ -31,5 +34,31 @@ func Inside(f *Findings) string {
 		fmt.Fprint(h, f.reconnects.by.items[i].val)
 	}
 	fmt.Fprint(h, f.dials.list, f.families.losers)
+	if f.families.won != nil {
+		fmt.Fprint(h, *f.families.won)
+	}
+	for _, k := range f.collectors {
+		switch k := k.collector.(type) {
+		case *captureTrust:
+			fmt.Fprint(h, k.cut)
+		case *reuse:
+			if k.waits != nil {
+				fmt.Fprint(h, *k.waits)
+			}
+		case *idleCuts:
+			fmt.Fprint(h, k.by.items)
+		case *races:
+			fmt.Fprint(h, k.by.items)
+		case *deadlines:
+			for i := range k.by.items {
+				fmt.Fprint(h, k.by.items[i].key, k.by.items[i].val.all)
+				for _, hit := range k.by.items[i].val.round {
+					if hit != nil {
+						fmt.Fprint(h, *hit)
+					}
+				}
+			}
+		}
+	}
 	return fmt.Sprintf("%x, %d pairs, %d dials, %d losers", h.Sum64(), len(l.pairs.items), len(f.dials.list), len(f.families.losers))
 }

@@ -83,13 +83,13 @@ func (l *leaks) add(x *subject) {
 		if e.LastData.Time > closer.LastData.Time {
 			g.answered++
 		}
-		g.note(c, closer.FIN.Answered.Time, point{closer.FIN.First, first, saysFIN, 0},
+		g.note(x, closer.FIN.Answered.Time, point{closer.FIN.First, first, saysFIN, 0},
 			point{closer.FIN.Answered, passive, saysFINAcked, env.End - closer.FIN.Answered.Time})
 	case v.Cause == FinWait2Expired && e.FIN.Seen():
 		g := l.by.at(k)
 		took := e.FIN.First.Time - closer.FIN.First.Time
 		g.lateMost = max(g.lateMost, took)
-		g.late.note(c, e.FIN.First.Time, point{closer.FIN.First, first, saysFIN, 0}, point{e.FIN.First, passive, saysLateFIN, took})
+		g.late.note(x, e.FIN.First.Time, point{closer.FIN.First, first, saysFIN, 0}, point{e.FIN.First, passive, saysLateFIN, took})
 	}
 }
 

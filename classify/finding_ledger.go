@@ -59,35 +59,35 @@ func newLedger() *ledger {
 }
 
 func (l *ledger) add(x *subject) {
-	c, v := x.c, x.v
-	cl, sv := x.w.cl, x.w.sv
+	o := x.o
+	cl, sv := &o.Ends[assembler.Client], &o.Ends[assembler.Server]
 	s := l.servers.at(&x.pair.server, x.serverHash)
 	p := l.pairs.at(&x.pair, x.pairHash)
 	if cl.Packets+sv.Packets >= 2 {
 		p.conns++
 	}
-	est := c.Established.Seen()
+	est := o.Established.Seen()
 	if est {
 		s.handshakes++
 	}
-	if cl.SYN.Seen() {
-		s.dial(c.First.Time)
-		if est && c.Partial&assembler.OneWay == 0 {
+	if x.dials {
+		s.dial(o.First.Time)
+		if est && o.Partial&assembler.OneWay == 0 {
 			s.ok.fine = true
-			s.ok.add(c.First.Time)
-			if cl.SYN.Count == 1 {
-				s.rtt.add(c.RTTServer + c.RTTClient)
+			s.ok.add(o.First.Time)
+			if x.c == nil || x.w.cl.SYN.Count == 1 {
+				s.rtt.add(o.RTTServer + o.RTTClient)
 			}
 		}
 		if (est || cl.Bytes > 0) && x.traits&isFruitless == 0 {
-			p.ok.add(c.First.Time)
+			p.ok.add(o.First.Time)
 		}
 		p.ports.add(x, l)
 	}
-	if est || c.Partial&assembler.NoStart != 0 {
-		p.path(c, v)
+	if est || o.Partial&assembler.NoStart != 0 {
+		p.path(x)
 	}
-	if passive, ok := closedInTime(x.w, v); ok && passive == assembler.Server {
+	if passive, ok := x.closedInTime(); ok && passive == assembler.Server {
 		s.closedAfter++
 	} else if ok {
 		p.closedAfter++
@@ -140,23 +140,26 @@ func (l *ledger) mayTime() bool {
 
 // closedInTime is the side that closed after its peer, before the peer's
 // kernel lost patience.
-func closedInTime(w *view, v *Verdict) (passive assembler.Side, ok bool) {
-	if v.Cause == CloseWaitLeak || v.Cause == FinWait2Expired || w.c.Partial&assembler.OneWay != 0 || !w.cl.FIN.Seen() || !w.sv.FIN.Seen() {
+func (x *subject) closedInTime() (passive assembler.Side, ok bool) {
+	if x.v.Cause == CloseWaitLeak || x.v.Cause == FinWait2Expired || x.o.Partial&assembler.OneWay != 0 ||
+		!x.o.Ends[0].FIN.Seen() || !x.o.Ends[1].FIN.Seen() {
 		return 0, false
 	}
-	first, _ := w.firstFIN()
+	first, _ := x.closer()
 	return first.Peer(), true
 }
 
-func (p *pairStat) path(c *assembler.Conn, v *Verdict) {
+func (p *pairStat) path(x *subject) {
 	// A dead peer is no lossy path; its retransmissions are not counted.
-	if v.Class == TimedOut || v.Cause == PeerVanished || v.Cause == PMTUBlackhole {
+	if v := x.v; v.Class == TimedOut || v.Cause == PeerVanished || v.Cause == PMTUBlackhole {
 		return
 	}
 	p.established++
-	for s := range c.Ends {
-		p.sent[s] += uint64(c.Ends[s].Packets)
-		p.again[s] += uint64(c.Ends[s].Retransmits)
+	for s := range x.o.Ends {
+		p.sent[s] += uint64(x.o.Ends[s].Packets)
+		if x.c != nil {
+			p.again[s] += uint64(x.c.Ends[s].Retransmits)
+		}
 	}
 }
 

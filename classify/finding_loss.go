@@ -88,7 +88,7 @@ func (l *losses) add(x *subject) {
 	if k.early {
 		first = point{e.LastData, r.Side, saysEarlyReply, 0}
 	}
-	g.note(c, r.Time, first, p)
+	g.note(x, r.Time, first, p)
 }
 
 // alertBytes is the most a TLS alert takes on the wire: 7 in the clear, 24 in

@@ -57,7 +57,7 @@ func (o *overflows) add(x *subject) {
 	if rst := c.EffectiveReset(); rst != nil && rst.Side == assembler.Server {
 		q = point{rst.Stamp, rst.Side, saysBareRST, 0}
 	}
-	g.note(c, c.First.Time, p, q)
+	g.note(x, c.First.Time, p, q)
 }
 
 func (o *overflows) finish(s *scene) (list []Finding) {

@@ -71,7 +71,7 @@ func (p *paths) add(x *subject) {
 	if v.Class == Reset {
 		g.bad++
 	}
-	g.note(c, c.First.Time, point{c.End(side).Last, side, saysRetransmits, int64(n)})
+	g.note(x, c.First.Time, point{c.End(side).Last, side, saysRetransmits, int64(n)})
 }
 
 // all adds up the pairs of a client host and a server's endpoints.
@@ -185,7 +185,7 @@ func (s *stalls) add(x *subject) {
 		p := point{z.First, side, saysZeroWindow, 0}
 		q := point{z.Answered, side, saysWindowOpen, long}
 		g.shut += uint64(b2i(z.Pending()))
-		g.note(c, z.First.Time, p, q)
+		g.note(x, z.First.Time, p, q)
 	}
 }
 

@@ -63,17 +63,16 @@ type portTimes struct {
 const portsTimed = 256
 
 func (u *portUse) add(x *subject, l *ledger) {
-	c, v := x.c, x.v
-	cl, sv := x.w.cl, x.w.sv
-	if !c.Established.Seen() {
+	o, v := x.o, x.v
+	if !o.Established.Seen() {
 		u.failed++
 	}
-	over := u.dial(cl.Port, systemOf(cl, x.env.OS), l)
-	by, fin := assembler.Client, cl.FIN.First
+	over := u.dial(o.Ends[assembler.Client].Port, x.system(assembler.Client), l)
+	by := assembler.Client
 	switch {
 	case v.Class != Graceful:
 	case v.By == ByServer:
-		by, fin = assembler.Server, sv.FIN.First
+		by = assembler.Server
 		u.byServer++
 	default:
 		u.byClient++
@@ -83,7 +82,7 @@ func (u *portUse) add(x *subject, l *ledger) {
 	}
 	over.add(x)
 	if v.Class == Graceful {
-		over.closed.note(c, c.First.Time, point{fin, by, saysFIN, 0})
+		over.closed.note(x, o.First.Time, point{o.Ends[by].FIN, by, saysFIN, 0})
 	}
 }
 
@@ -101,10 +100,9 @@ func (u *portUse) dial(from uint16, os System, l *ledger) *portTimes {
 }
 
 func (u *portTimes) add(x *subject) {
-	c := x.c
-	u.dials.add(c.First.Time)
+	u.dials.add(x.o.First.Time)
 	if x.v.Class == Graceful {
-		u.lifetime.add(c.Last.Time - c.First.Time)
+		u.lifetime.add(x.o.Last.Time - x.o.First.Time)
 	}
 	if t := x.tenure(assembler.Client); t.some {
 		u.held.add(t.from, t.until)

@@ -49,25 +49,24 @@ func newRaces() *races {
 func (r *races) clone(*ledger) collector { return &races{r.by.clone(nil)} }
 
 func (r *races) add(x *subject) {
-	c := x.c
-	w := x.w
-	first, ok := w.firstFIN()
-	if !ok || first != assembler.Server || !w.established() {
+	c, w := x.c, x.w
+	first, ok := x.closer()
+	if !ok || first != assembler.Server || c != nil && !w.established() {
 		return
 	}
-	fin := &w.sv.FIN
-	quiet := fin.Idle
-	if w.sv.LastData.Seen() && w.sv.LastData.Time < fin.First.Time {
-		quiet = fin.First.Time - max(w.sv.LastData.Time, before(w.cl.LastData.Time, fin.First.Time))
+	cl, sv := &x.o.Ends[assembler.Client], &x.o.Ends[assembler.Server]
+	quiet := sv.FINIdle
+	if sv.LastData.Seen() && sv.LastData.Time < sv.FIN.Time {
+		quiet = sv.FIN.Time - max(sv.LastData.Time, before(cl.LastData.Time, sv.FIN.Time))
 	}
 	g := r.by.at(&x.pair.server, x.serverHash)
 	if quiet >= raceQuiet {
 		g.idle.add(quiet)
 	}
-	late := &w.cl.LateData
-	if !late.Seen() {
+	if c == nil || !w.cl.LateData.Seen() {
 		return
 	}
+	late, fin := &w.cl.LateData, &w.sv.FIN
 	behind := late.First.Time - fin.First.Time
 	refused := w.rst != nil && w.rst.Side == assembler.Server && w.rst.Time >= late.First.Time
 	switch {
@@ -75,11 +74,11 @@ func (r *races) add(x *subject) {
 	case !w.cl.LateAfterAck && behind <= c.RTTServer+c.RTTClient+raceWindow:
 		g.hitIdle.add(quiet)
 		g.bytes += uint64(late.Len)
-		g.hit.note(c, fin.First.Time, point{fin.First, assembler.Server, saysFINIdle, quiet},
+		g.hit.note(x, fin.First.Time, point{fin.First, assembler.Server, saysFINIdle, quiet},
 			point{late.First, assembler.Client, saysCrossing, behind}, point{w.rst.Stamp, assembler.Server, saysBareRST, 0})
 	case w.cl.LateAfterAck:
 		g.delay.add(behind)
-		g.ignored.note(c, late.First.Time, point{fin.First, assembler.Server, saysFIN, 0},
+		g.ignored.note(x, late.First.Time, point{fin.First, assembler.Server, saysFIN, 0},
 			point{late.First, assembler.Client, saysCrossing, behind}, point{w.rst.Stamp, assembler.Server, saysBareRST, 0})
 	}
 }

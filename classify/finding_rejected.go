@@ -53,7 +53,7 @@ func (r *rejections) add(x *subject) {
 		sv := c.End(assembler.Server)
 		g.servers.add(door(sv))
 		g.server = endpointOf(sv) // only told if there is no other
-		g.note(c, m.Time, point{c.First, assembler.Client, saysSYN, 0}, point{m.Stamp, m.Side.Peer(), saysICMP, 0})
+		g.note(x, m.Time, point{c.First, assembler.Client, saysSYN, 0}, point{m.Stamp, m.Side.Peer(), saysICMP, 0})
 		return
 	}
 }

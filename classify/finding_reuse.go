@@ -107,8 +107,7 @@ func (r *reuse) clone(*ledger) collector {
 }
 
 func (r *reuse) add(x *subject) {
-	c := x.c
-	if c.Predecessor != 0 && c.Gap < timeWaitWindows && x.w.cl.SYN.Seen() {
+	if c := x.c; c != nil && c.Predecessor != 0 && c.Gap < timeWaitWindows && x.dials {
 		t := takenBy(x)
 		if w, ok := r.find(c.Predecessor); ok {
 			r.meet(&t, w)
@@ -118,8 +117,8 @@ func (r *reuse) add(x *subject) {
 	}
 	w, ok := timeWaitOfServer(x)
 	if len(r.early) > 0 {
-		if t, met := r.early[c.ID]; met {
-			delete(r.early, c.ID)
+		if t, met := r.early[x.o.ID]; met {
+			delete(r.early, x.o.ID)
 			if ok {
 				r.meet(&t, w)
 			}
@@ -148,14 +147,14 @@ func (r *reuse) await(old uint64, t taken) {
 
 // timeWaitOfServer is the TIME_WAIT that the server's socket ended in.
 func timeWaitOfServer(x *subject) (w waited, ok bool) {
-	if first, ok := x.w.firstFIN(); !ok || first != assembler.Server && !x.w.sv.FINCrossed {
+	if first, ok := x.closer(); !ok || first != assembler.Server && (x.c == nil || !x.w.sv.FINCrossed) {
 		return w, false
 	}
 	t := x.tenure(assembler.Server)
 	if !t.waiting {
 		return w, false
 	}
-	return waited{x.c.ID, t.waits - t.waits%milli, systemOf(x.w.sv, x.env.OS)}, true
+	return waited{x.o.ID, t.waits - t.waits%milli, x.system(assembler.Server)}, true
 }
 
 // keep remembers w, unless there are waitRoom of later IDs in its place.

@@ -95,9 +95,9 @@ func (s *scans) clone(l *ledger) *scans {
 
 // futile reports whether a dial led to nothing: it failed, or not one byte
 // of payload passed before it was dropped.
-func futile(c *assembler.Conn, v *Verdict) bool {
+func futile(o *assembler.Outline, v *Verdict) bool {
 	return failedDial(v) || v.Cause == HandshakeIncomplete ||
-		c.Established.Seen() && c.Ends[0].Bytes == 0 && c.Ends[1].Bytes == 0 && (v.Class == Graceful || v.Class == Reset)
+		o.Established.Seen() && o.Ends[0].Bytes == 0 && o.Ends[1].Bytes == 0 && (v.Class == Graceful || v.Class == Reset)
 }
 
 // failedDial reports whether the client's dial returned an error.
@@ -110,12 +110,10 @@ func failedDial(v *Verdict) bool {
 }
 
 func (s *scans) add(x *subject) {
-	c, v := x.c, x.v
-	cl := x.w.cl
-	h := s.hosts.at(&cl.Addr, x.clientHash)
-	t := target{x.serverHash, x.serverHostHash, futile(c, v), tiny{c.ID, cl.SYN.First}}
+	h := s.hosts.at(&x.pair.client, x.clientHash)
+	t := target{x.serverHash, x.serverHostHash, futile(x.o, x.v), tiny{x.o.ID, x.syn}}
 	h.dial(&t)
-	if abandoned(c, v) {
+	if x.c != nil && abandoned(x.c, x.v) {
 		s.abandon(x, s.floods.seek(&x.pair.server, x.serverHash), &t.shown)
 	}
 }

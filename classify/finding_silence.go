@@ -87,7 +87,7 @@ func (s *silences) add(x *subject) {
 	}
 	took := last.Time - o.Last.Time
 	g.found.add(took)
-	g.note(c, o.Last.Time, point{o.Last, gone, saysLastHeard, 0}, point{last, gone.Peer(), saysLastTry, took})
+	g.note(x, o.Last.Time, point{o.Last, gone, saysLastHeard, 0}, point{last, gone.Peer(), saysLastTry, took})
 }
 
 func (s *silences) finish(sc *scene) (list []Finding) {
@@ -169,7 +169,7 @@ func (h *heartbeats) add(x *subject) {
 			if e.Probe.Pending() {
 				g.silentProbes++
 			}
-			g.tcp.note(c, e.Probe.First.Time, point{e.Probe.First, side, saysProbe, e.Probe.Idle})
+			g.tcp.note(x, e.Probe.First.Time, point{e.Probe.First, side, saysProbe, e.Probe.Idle})
 		}
 		if e.Beat.Count > 0 {
 			g.sides[s]++
@@ -189,7 +189,7 @@ func (h *heartbeats) add(x *subject) {
 		g.silentBeats++
 	}
 	g.appPeriod.add(e.Beat.Period)
-	g.app.note(c, e.LastData.Time, point{e.LastData, side, saysBeat, e.Beat.Period})
+	g.app.note(x, e.LastData.Time, point{e.LastData, side, saysBeat, e.Beat.Period})
 }
 
 // answeredOnce reports whether any of e's probes was answered: only then do

@@ -70,13 +70,13 @@ func (u *unheardSYNs) add(x *subject) {
 		f := failedAt(c)
 		f.shown.points = [3]point{{cl.SYN.First, assembler.Client, saysSYN, 0}, again}
 		g.vain.add(f)
-		g.lossy.note(c, t, again)
+		g.lossy.note(x, t, again)
 	case c.Established.Seen() && !answeredFirst(c):
 		g := u.by.at(x.pair.server)
 		g.retried++
 		g.losses.add(t)
 		g.delay.add(c.Established.Time - t)
-		g.lossy.note(c, t, again)
+		g.lossy.note(x, t, again)
 	}
 }
 
