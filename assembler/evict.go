@@ -15,7 +15,7 @@ func (t *Tracker) Evicted() uint64 { return t.evicted }
 
 // live is the number of connections that are followed.
 func (t *Tracker) live() int {
-	return t.lones.used + t.flows.used + t.conns.used + t.parked.conns
+	return t.lones.used + t.flows.used + t.conns.used + t.parked.used
 }
 
 // Memory is how many bytes the tracker holds, apart from a few that do not
@@ -121,11 +121,7 @@ func (t *Tracker) sample() (ref, int64) {
 		h.conn = i + 1
 		return makeRef(aConn, i), t.conns.at(i).Last.Time
 	}
-	for {
-		i := t.parked.after(h.parked)
-		h.parked = i + 1
-		if p := t.parked.at(i); p.first {
-			return makeRef(aParked, i), p.last
-		}
-	}
+	i := t.parked.after(h.parked)
+	h.parked = i + 1
+	return makeRef(aParked, i), t.parked.at(i).last
 }

@@ -132,9 +132,7 @@ func (t *Tracker) expire(now int64) {
 		t.expireOne(makeRef(aConn, i), at, now)
 	}
 	for i, p := range sweep(&t.parked.pool, last, now) {
-		if p.first {
-			t.expireOne(makeRef(aParked, i), p.expires, now)
-		}
+		t.expireOne(makeRef(aParked, i), p.expires, now)
 	}
 }
 

@@ -1,14 +1,7 @@
 package assembler
 
-import (
-	"math/bits"
-	"unsafe"
-)
-
-// A Conn is large, so that rules may ask it anything, and mostly zero. One
-// that has been silent for a while is parked: packed into its words that are
-// not zero, which takes a quarter of the room or less. The next packet
-// unpacks it.
+// A Conn that has been silent for a while is parked: packed, which takes a
+// tenth of the room. The next packet unpacks it.
 
 // parkAfter is the silence (ns of packet time) after which a Conn is parked,
 // less where there are more than parkMany Conns, but never less than
@@ -20,104 +13,86 @@ const (
 	parkBeyond = 1 << 9
 )
 
-// A Conn holds no pointer, so it is as good as machine words.
-const (
-	wordSize  = bits.UintSize / 8
-	connWords = int(unsafe.Sizeof(Conn{}) / wordSize)
-	mapWords  = (connWords + bits.UintSize - 1) / bits.UintSize
-)
-
-func wordsOf(c *Conn) *[connWords]uint { return (*[connWords]uint)(unsafe.Pointer(c)) }
-
-// parcel is a part of a parked Conn. Its first one says which words follow,
-// and whose they are.
-type parcel struct {
-	words [208 / wordSize]uint
-	next  uint32 // one more than the number of the parcel that goes on; 0 in the last
-	first bool
-
-	// In the first one.
-	over    bool
-	told    bool // Conn.Told
-	states  [2]State
-	key     tuple
+// parkedConn is a Conn that is parked, and what has to be known of it without
+// unpacking it.
+type parkedConn struct {
+	id      uint64
 	last    int64 // time of the latest packet
 	expires int64 // Conn.expiry
-	id      uint64
+	key     tuple
+	next    uint32 // one more than the number of the parcel in which data goes on, 0 if it does not
+	states  [2]State
+	over    bool
+	told    bool // Conn.Told
+	data    [188]byte
+}
+
+// parcel is where data goes on.
+type parcel struct {
+	next uint32
+	data [124]byte
 }
 
 // parked holds the Conns that are parked.
 type parked struct {
-	pool[parcel]
-	conns int
+	pool[parkedConn]
+	parcels pool[parcel]
+	room    []byte
 }
 
-// pack stores c and returns the number of its first parcel.
+// pack stores c and returns its number.
 func (k *parked) pack(c *Conn) uint32 {
-	first := k.take()
-	p := k.at(first)
-	*p = parcel{
-		first: true, over: c.over(), told: c.Told, states: [2]State{c.Ends[0].State, c.Ends[1].State},
-		key: c.key, last: c.Last.Time, id: c.ID,
-	}
-	_, p.expires = c.expiry()
-	var which [mapWords]uint
-	words := wordsOf(c)
-	for i, w := range words {
-		if w != 0 {
-			which[i/bits.UintSize] |= 1 << (i % bits.UintSize)
-		}
-	}
-	n := copy(p.words[:], which[:])
-	for i, m := range which {
-		for ; m != 0; m &= m - 1 {
-			if n == len(p.words) {
-				next := k.take()
-				p.next = next + 1
-				p, n = k.at(next), 0
-				p.next, p.first = 0, false
-			}
-			p.words[n] = words[i*bits.UintSize+bits.TrailingZeros(m)]
-			n++
-		}
-	}
-	k.conns++
-	return first
-}
-
-// unpack makes c the Conn whose first parcel is number i.
-func (k *parked) unpack(i uint32, c *Conn) {
-	*c = Conn{}
+	i := k.take()
 	p := k.at(i)
-	told := p.told
-	var which [mapWords]uint
-	n := copy(which[:], p.words[:])
-	words := wordsOf(c)
-	for i, m := range which {
-		for ; m != 0; m &= m - 1 {
-			if n == len(p.words) {
-				p, n = k.at(p.next-1), 0
-			}
-			words[i*bits.UintSize+bits.TrailingZeros(m)] = p.words[n]
-			n++
-		}
+	p.id, p.last, p.key = c.ID, c.Last.Time, c.key
+	p.states, p.over, p.told = [2]State{c.Ends[0].State, c.Ends[1].State}, c.over(), c.Told
+	_, p.expires = c.expiry()
+	k.room = c.Pack(k.room[:0])
+	next, rest := &p.next, k.room[copy(p.data[:], k.room):]
+	for len(rest) > 0 {
+		n := k.parcels.take()
+		*next = n + 1
+		more := k.parcels.at(n)
+		next, rest = &more.next, rest[copy(more.data[:], rest):]
 	}
-	c.Told = told
+	*next = 0
+	return i
 }
 
-// discard gives the parcels of a parked Conn back.
-func (k *parked) discard(i uint32) {
-	for {
-		p := k.at(i)
-		next := p.next
-		p.first = false
-		k.release(i)
-		if next == 0 {
-			break
-		}
-		i = next - 1
+// unpack makes c the Conn of that number.
+func (k *parked) unpack(i uint32, c *Conn) {
+	p := k.at(i)
+	k.room = append(k.room[:0], p.data[:]...)
+	for next := p.next; next != 0; {
+		more := k.parcels.at(next - 1)
+		k.room = append(k.room, more.data[:]...)
+		next = more.next
 	}
-	k.conns--
+	c.Unpack(k.room)
+	c.Told = p.told
+}
+
+// discard gives the memory of a parked Conn back.
+func (k *parked) discard(i uint32) {
+	for next := k.at(i).next; next != 0; {
+		n := next - 1
+		next = k.parcels.at(n).next
+		k.parcels.release(n)
+	}
+	k.at(i).id = 0
+	k.release(i)
+}
+
+// bytes is pool.bytes of all that is parked, trim likewise.
+func (k *parked) bytes() (held, used int) {
+	held, used = k.pool.bytes()
+	h, u := k.parcels.bytes()
+	return held + h, used + u
+}
+
+func (k *parked) trim() {
+	k.pool.trim()
+	k.parcels.trim()
 }
 
 // hands go round the pools like those of a clock, a few records a batch.

@@ -74,7 +74,7 @@ func (t *Tracker) overSince(e ended) (last int64, over bool) {
 		return k.last, k.id == e.id
 	case aParked:
 		p := t.parked.at(i)
-		return p.last, p.first && p.id == e.id
+		return p.last, p.id == e.id
 	}
 	return 0, false
 }

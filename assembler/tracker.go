@@ -129,7 +129,7 @@ func newTracker(cfg Config) *Tracker {
 		otherApp: otherFraming(),
 	}
 	t.lones.arena, t.wide.arena, t.flows.arena, t.colds.arena, t.noted.arena = a, a, a, a, a
-	t.apps.arena, t.beats.arena, t.conns.arena, t.parked.arena, t.tombs.pool.arena = a, a, a, a, a
+	t.apps.arena, t.beats.arena, t.conns.arena, t.parked.arena, t.parked.parcels.arena, t.tombs.pool.arena = a, a, a, a, a, a
 	return t
 }
 

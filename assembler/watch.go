@@ -83,8 +83,8 @@ func (t *Tracker) followed() iter.Seq[ref] {
 				return
 			}
 		}
-		for i, p := range t.parked.all() {
-			if p.first && !yield(makeRef(aParked, i)) {
+		for i := range t.parked.all() {
+			if !yield(makeRef(aParked, i)) {
 				return
 			}
 		}
@@ -133,9 +133,7 @@ func (t *Tracker) States() (s States) {
 		s.add(settled(c.Ends[Client].State, c.Last.Time), settled(c.Ends[Server].State, c.Last.Time))
 	}
 	for _, p := range t.parked.all() {
-		if p.first {
-			s.add(settled(p.states[Client], p.last), settled(p.states[Server], p.last))
-		}
+		s.add(settled(p.states[Client], p.last), settled(p.states[Server], p.last))
 	}
 	return s
 }

@@ -162,7 +162,7 @@ func (a *Analysis) keep(c *assembler.Conn, v *Verdict) *kept {
 // load unpacks the i-th connection kept.
 func (a *Analysis) load(i int, c *assembler.Conn) {
 	if a.bounded {
-		unpack(c, a.shown[a.kept[i].at])
+		c.Unpack(a.shown[a.kept[i].at])
 		return
 	}
 	a.store.load(a.kept[i].at, c)

@@ -48,7 +48,7 @@ func (a *Analysis) bound() {
 	for _, k := range old {
 		packed.load(k.at, &a.spare)
 		if p := waiting[k.verdict]; p != nil {
-			a.room = pack(a.room[:0], &a.spare)
+			a.room = a.spare.Pack(a.room[:0])
 			p.own, p.packed = *k.verdict, slices.Clone(a.room)
 			p.verdict = &p.own
 			continue
@@ -72,7 +72,7 @@ func (a *Analysis) wait(c *assembler.Conn, v *Verdict, q *question) {
 		delete(a.near.relays.wanted, q.relay.to)
 		return
 	}
-	a.room = pack(a.room[:0], c)
+	a.room = c.Pack(a.room[:0])
 	p.packed = slices.Clone(a.room)
 }
 
@@ -150,7 +150,7 @@ func (a *Analysis) group(c *assembler.Conn, v *Verdict) {
 	}
 	k := &a.kept[g.Example]
 	k.id, k.verdict = c.ID, &own
-	a.room = pack(a.room[:0], c)
+	a.room = c.Pack(a.room[:0])
 	a.shown[k.at] = slices.Clone(a.room)
 }
 
@@ -182,6 +182,6 @@ func (a *Analysis) fetch(p *pending) {
 		a.spare = assembler.Conn{} // Expand sets what differs between lone SYNs
 		p.lone.Expand(&a.spare)
 	default:
-		unpack(&a.spare, p.packed)
+		a.spare.Unpack(p.packed)
 	}
 }

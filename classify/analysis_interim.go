@@ -92,7 +92,7 @@ func (b *Analysis) glance(c *assembler.Conn, strangers map[[16]byte]struct{}) *p
 			return &pending{question: q.about(k.verdict)}
 		}
 	case open:
-		p := &pending{question: q, own: v, packed: pack(nil, c)}
+		p := &pending{question: q, own: v, packed: c.Pack(nil)}
 		p.verdict = &p.own
 		return p
 	default:

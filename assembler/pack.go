@@ -1,18 +1,25 @@
-package classify
+package assembler
 
 import (
 	"encoding/binary"
 	"math/bits"
 	"unsafe"
-
-	"hangup/assembler"
 )
 
-// words is a Conn as machine words. A Conn holds no pointer (a test holds it
-// to that), so its words are the whole of it, and most of them are 0.
-const words = int(unsafe.Sizeof(assembler.Conn{}) / 8)
+// A Conn is large, so that rules may ask it anything. It holds no pointer (a
+// test holds it to that), so its words are the whole of it, and most of them
+// are 0.
+const words = int(unsafe.Sizeof(Conn{}) / 8)
 
-func wordsOf(c *assembler.Conn) *[words]uint64 { return (*[words]uint64)(unsafe.Pointer(c)) }
+func wordsOf(c *Conn) *[words]uint64 { return (*[words]uint64)(unsafe.Pointer(c)) }
+
+// oddWord reports whether half a word is left at the end, as 32-bit systems
+// may have it; halfOf is that.
+const oddWord = unsafe.Sizeof(Conn{})%8 != 0
+
+func halfOf(c *Conn) *uint32 {
+	return (*uint32)(unsafe.Add(unsafe.Pointer(c), unsafe.Sizeof(*c)-4))
+}
 
 // A packed connection is a series of codes, each one byte and what it calls for:
 //
@@ -24,11 +31,13 @@ const (
 	maxRun    = 0x7f
 	fromStart = 9
 	maxNear   = 5
-	maxPacked = words * 9
 )
 
-// pack appends c to b in about a fifth of its size.
-func pack(b []byte, c *assembler.Conn) []byte {
+// Pack appends c to b in about a tenth of its size.
+func (c *Conn) Pack(b []byte) []byte {
+	if oddWord {
+		b = binary.LittleEndian.AppendUint32(b, *halfOf(c))
+	}
 	start := uint64(c.First.Time)
 	b = binary.LittleEndian.AppendUint64(b, start)
 	zeros := 0
@@ -63,9 +72,13 @@ func packWord(b []byte, w, start uint64) []byte {
 func zigzag(d uint64) uint64   { return d<<1 ^ uint64(int64(d)>>63) }
 func unzigzag(z uint64) uint64 { return z>>1 ^ -(z & 1) }
 
-// unpack undoes pack; b may go on behind it. It overwrites all of c.
-func unpack(c *assembler.Conn, b []byte) {
-	*c = assembler.Conn{}
+// Unpack makes c what Pack appended, with which b begins. It overwrites all of c.
+func (c *Conn) Unpack(b []byte) {
+	*c = Conn{}
+	if oddWord {
+		*halfOf(c) = binary.LittleEndian.Uint32(b)
+		b = b[4:]
+	}
 	out := wordsOf(c)
 	start := binary.LittleEndian.Uint64(b)
 	b = b[8:]
@@ -94,37 +107,4 @@ func little(b []byte, n int) (w uint64) {
 		w = w<<8 | uint64(b[i])
 	}
 	return w
-}
-
-// store keeps packed connections in chunks, so that growth copies nothing.
-type store struct {
-	chunks [][]byte
-	size   int // bytes in use
-	room   []byte
-	sealed bool // the next one begins a chunk
-}
-
-// packedAt is where one lies: chunk and offset.
-type packedAt uint64
-
-const chunkSize = 1 << 20
-
-// add keeps c.
-func (s *store) add(c *assembler.Conn) packedAt {
-	s.room = pack(s.room[:0], c)
-	last := len(s.chunks) - 1
-	if last < 0 || s.sealed || len(s.chunks[last])+len(s.room) > chunkSize {
-		s.chunks = append(s.chunks, make([]byte, 0, chunkSize))
-		last++
-		s.sealed = false
-	}
-	at := packedAt(last<<20 | len(s.chunks[last]))
-	s.chunks[last] = append(s.chunks[last], s.room...)
-	s.size += len(s.room)
-	return at
-}
-
-// load restores the connection at p into c.
-func (s *store) load(p packedAt, c *assembler.Conn) {
-	unpack(c, s.chunks[p>>20][p&(chunkSize-1):])
 }
