@@ -225,7 +225,7 @@ func (l *Live) heed() {
 		}
 		f.ending = l.elapsed()
 		if err := f.deafen(); err != nil {
-			f.Err = fmt.Errorf("%s: what the kernel still has cannot be told from what comes after the end: %w", f.Name, err)
+			f.Err, f.Broken = fmt.Errorf("%s: what the kernel still has cannot be told from what comes after the end: %w", f.Name, err), true
 			l.end(f)
 		}
 	}

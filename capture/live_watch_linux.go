@@ -77,7 +77,7 @@ func (l *Live) look(f *feed) {
 	if addr, err := unix.Getsockname(f.fd); err == nil {
 		if ll, ok := addr.(*unix.SockaddrLinklayer); ok && ll.Ifindex != f.index {
 			f.state.gone = true
-			f.Err = fmt.Errorf("%s: the interface was removed: what was captured until then is reported", f.Name)
+			f.Err, f.Broken = fmt.Errorf("%s: the interface was removed: what was captured until then is reported", f.Name), true
 			l.mark(f, true)
 			return
 		}

@@ -90,6 +90,7 @@ func Open(names []string, cfg OpenConfig) (Source, error) {
 	for _, in := range s.inputs {
 		if in.Err == nil {
 			in.Err = s.look(in, alone)
+			in.Broken = in.Err != nil
 		}
 	}
 	s.order()
@@ -110,11 +111,11 @@ func (s *files) refuse() {
 		}
 		info, err := os.Stat(in.Name)
 		if err != nil {
-			in.Err = fileError(in.Name, err)
+			in.Err, in.Broken = fileError(in.Name, err), true
 			continue
 		}
 		if info.IsDir() {
-			in.Err = fmt.Errorf("%s: is a directory, name the captures in it: %s/*.pcap*", in.Name, strings.TrimRight(in.Name, "/"))
+			in.Err, in.Broken = fmt.Errorf("%s: is a directory, name the captures in it: %s/*.pcap*", in.Name, strings.TrimRight(in.Name, "/")), true
 			continue
 		}
 		in.info = info

@@ -127,9 +127,9 @@ func TestOpenSome(t *testing.T) {
 	ps := readAll(t, s)
 	var got []string
 	for _, in := range s.Inputs() {
-		got = append(got, fmt.Sprintf("%s %d %v", filepath.Base(in.Name), in.Packets, in.Err != nil))
+		got = append(got, fmt.Sprintf("%s %d %v %v", filepath.Base(in.Name), in.Packets, in.Err != nil, in.Broken))
 	}
-	want := []string{"b.pcap 2 false", "a.pcap 2 false", "cut.pcap 1 true", "none.pcap 0 false", "text.pcap 0 true", "missing 0 true", "link.pcap 0 true"}
+	want := []string{"b.pcap 2 false false", "a.pcap 2 false false", "cut.pcap 1 true true", "none.pcap 0 false false", "text.pcap 0 true true", "missing 0 true true", "link.pcap 0 true false"}
 	if !slices.Equal(got, want) {
 		t.Errorf("inputs %q\nwant   %q", got, want)
 	}

@@ -210,5 +210,6 @@ type Input struct {
 	End         int64             // pcapng statistics block's end time, 0 if none
 	Comments    []string          // of sections and packets, the first few
 	Outages     []Outage          // when a live interface was down, the last few
-	Err         error             // what ended the file before its proper end, nil if nothing
+	Err         error             // what is wrong with the input, nil if nothing
+	Broken      bool              // ... and packets are missing because of it, at the end or all
 }

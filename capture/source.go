@@ -191,7 +191,7 @@ func (s *files) openNext() bool {
 		if in.kept = nil; r == nil {
 			var err error
 			if r, err = s.open(in); err != nil {
-				in.Err = err
+				in.Err, in.Broken = err, true
 				continue
 			}
 		}

@@ -165,7 +165,7 @@ func (r *reader) finish() {
 		if r.in.Err != nil { // a filter's
 			err = errors.Join(r.in.Err, err)
 		}
-		r.in.Err = err
+		r.in.Err, r.in.Broken = err, true
 	}
 	r.src.close()
 	r.win, r.recs = nil, nil

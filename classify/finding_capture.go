@@ -113,7 +113,7 @@ func (t *captureTrust) trust(s *scene) (Finding, bool) {
 	for i := range s.inputs {
 		in := &s.inputs[i]
 		drops, cut, bad, packets, back = drops+in.Drops, cut+in.Cut, bad+in.Bad, packets+in.Packets, back+in.Backwards
-		broken = broken || in.Err != nil
+		broken = broken || in.Broken
 	}
 	worst := group{}
 	f := Finding{}

@@ -37,7 +37,7 @@ func samePage(t *testing.T, file string, stdin io.Reader) {
 		}
 	}
 	in := src.Inputs()
-	env := classify.Env{End: max(in[0].Last, in[0].End), Truncated: !errors.Is(err, io.EOF) || in[0].Err != nil, EncapName: src.Encap}
+	env := classify.Env{End: max(in[0].Last, in[0].End), Truncated: !errors.Is(err, io.EOF) || in[0].Broken, EncapName: src.Encap}
 	some.Ends(env)
 	tr.Finish() // the other learns of the end only now
 	all.Finish(env)

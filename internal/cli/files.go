@@ -130,7 +130,7 @@ func (r *reading) analyse() (*output.Report, error) {
 	for i := range inputs {
 		in := &inputs[i]
 		trouble = append(trouble, in.Err)
-		env.Truncated = env.Truncated || in.Err != nil
+		env.Truncated = env.Truncated || in.Broken
 		env.End = max(env.End, in.Last, in.End)
 	}
 	if r.count > 0 && packets == r.count || errors.Is(err, errInterrupted) {
