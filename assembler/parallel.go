@@ -1,7 +1,6 @@
 package assembler
 
 import (
-	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -55,18 +54,18 @@ const jobsAhead = 4
 // 2048 (capture.OpenConfig.BatchSize) make that little, the usual 512 a tenth
 // of all. Work that Done does is not shared out; while it is less than half
 // of all, two trackers are worth it, on two processors, beside the goroutine
-// that reads.
+// that reads. In which order several report depends on the packets alone.
 func NewParallel(cfg Config, n int) *Parallel {
 	if n < 1 || cfg.Trace != nil {
 		n = 1
 	}
-	var mu sync.Mutex
+	o := newOrder(n)
 	s := &Parallel{free: make(chan *job, jobsAhead+n), seed: newSeed(), clock: newClock()}
 	for range cap(s.free) {
 		s.free <- &job{mine: make([][]uint32, n)}
 	}
 	for k := range n {
-		u := &turn{mu: &mu}
+		u := &turn{order: o, k: k}
 		t := New(cfg.share(n, u))
 		t.seed = s.seed
 		if n > 1 {
@@ -80,45 +79,11 @@ func NewParallel(cfg Config, n int) *Parallel {
 	return s
 }
 
-// turn is one tracker's right to call the Config's functions, which it keeps
-// for a while once it has it: to take turns at each connection would cost
-// more than most of the calls.
-type turn struct {
-	mu    *sync.Mutex
-	mine  bool
-	calls int
-}
-
-// callsInTurn is how many calls a tracker makes before it lets others.
-const callsInTurn = 256
-
-// end lets others call.
-func (u *turn) end() {
-	if u.mine {
-		u.mine, u.calls = false, 0
-		u.mu.Unlock()
-	}
-}
-
-// inTurn is f when it is u's turn, nil if that is nil.
-func inTurn[T any](u *turn, f func(T)) func(T) {
-	if f == nil {
-		return nil
-	}
-	return func(x T) {
-		if !u.mine {
-			u.mu.Lock()
-			u.mine = true
-		}
-		f(x)
-		if u.calls++; u.calls == callsInTurn {
-			u.end()
-		}
-	}
-}
-
 // share is the Config of one of n trackers.
 func (cfg Config) share(n int, u *turn) Config {
+	if n == 1 {
+		return cfg
+	}
 	cfg.MaxConns = (cfg.MaxConns + n - 1) / n
 	cfg.MaxMemory = (cfg.MaxMemory + n - 1) / n
 	cfg.Done, cfg.Over = inTurn(u, cfg.Done), inTurn(u, cfg.Over)
@@ -213,7 +178,7 @@ func (s *Parallel) Memory() (n int) {
 
 // share prepares the batch for the trackers.
 func (j *job) share(s *Parallel) {
-	n := uint64(len(s.trackers))
+	n := len(s.trackers)
 	for k := range j.mine {
 		j.mine[k] = j.mine[k][:0]
 	}
@@ -221,8 +186,7 @@ func (j *job) share(s *Parallel) {
 	for i := range j.slips {
 		p := &j.slips[i]
 		if s.clock.tick(p); p.AboutTCP() {
-			// The table looks at both ends of a tag.
-			k := uint64(p.Tag*0x9e3779b1) * n >> 32
+			k := p.Part(n)
 			j.mine[k] = append(j.mine[k], uint32(i))
 		}
 	}
@@ -285,33 +249,4 @@ func (s *Parallel) sum(of func(*Tracker) uint64) (n uint64) {
 		n += of(t)
 	}
 	return n
-}
-
-// series is an ascending series of numbers, in half of their size.
-type series struct {
-	low  []uint32
-	high []int // low[high[k]:] have upper halves beyond k
-}
-
-func (s *series) add(n uint64) {
-	for uint64(len(s.high)) < n>>32 {
-		s.high = append(s.high, len(s.low))
-	}
-	s.low = append(s.low, uint32(n))
-}
-
-// upTo counts the numbers that are not above n.
-func (s *series) upTo(n uint64) uint64 {
-	k := int(n >> 32)
-	if k > len(s.high) {
-		return uint64(len(s.low))
-	}
-	from, to := 0, len(s.low)
-	if k > 0 {
-		from = s.high[k-1]
-	}
-	if k < len(s.high) {
-		to = s.high[k]
-	}
-	return uint64(from + sort.Search(to-from, func(i int) bool { return s.low[from+i] > uint32(n) }))
 }

@@ -97,6 +97,33 @@ func TestParallelLive(t *testing.T) {
 	}
 }
 
+// Several trackers report in the same order in every run.
+func TestParallelOrder(t *testing.T) {
+	for _, m := range generate.Mixes {
+		all := load(t, "", generated(t, m))
+		var want []uint64
+		for run := range 5 {
+			var got []uint64
+			s := assembler.NewParallel(assembler.Config{
+				Done: func(c *assembler.Conn) { got = append(got, c.ID) },
+				Lone: func(l *assembler.Lone) { got = append(got, l.ID) },
+			}, 3)
+			for i := range all {
+				b := s.Fresh()
+				b.Packets = append(b.Packets[:0], all[i].Packets...)
+				b.Data = append(b.Data[:0], all[i].Data...)
+				s.Batch()
+			}
+			s.Finish()
+			if run == 0 {
+				want = got
+			} else if !slices.Equal(got, want) {
+				t.Fatalf("%s: run %d has another order", m.Name, run)
+			}
+		}
+	}
+}
+
 // A trace comes in the order of the packets, whatever was asked for.
 func TestParallelTrace(t *testing.T) {
 	var last capture.Ref

@@ -12,16 +12,17 @@ import (
 type Slip struct {
 	Ref  Ref
 	Time int64  // as Packet.Time
-	Tag  uint32 // of the segment's endpoints, see Packet.Tag; 0 if not about TCP
+	Tag  uint32 // of the segment's endpoints, see Tag; 0 if not about TCP
 
 	off    uint32 // slipSimple: the frame is Data[off:off+capLen]; else Packets[off] is the packet
 	capLen uint32
 	iface  uint16
-	ip     uint8 // slipSimple: where in the frame the IP header begins
 	bits   slipBits
 }
 
-type slipBits uint8
+// slipBits are, from the lowest on, seven flags, for slipSimple what stands
+// before the IP header, and the part.
+type slipBits uint16
 
 const (
 	slipInbound  slipBits = 1 << iota // Inbound of the record
@@ -33,7 +34,30 @@ const (
 	slipRST
 
 	slipDirection = slipInbound | slipOutbound | slipNotToUs
+
+	slipHeader     = 7 // 2 bits: number of one of slipHeaders
+	slipPart       = 9
+	slipParts      = 1 << 7
+	slipHeaderMask = 3
 )
+
+var slipHeaders = [slipHeaderMask + 1]int{0, ethernetHeader, cookedHeader, cooked2Header}
+
+func slipHeaderOf(ip int) slipBits {
+	switch ip {
+	case ethernetHeader:
+		return 1 << slipHeader
+	case cookedHeader:
+		return 2 << slipHeader
+	case cooked2Header:
+		return 3 << slipHeader
+	}
+	return 0
+}
+
+// Part is which of n parts, at most 128, the packet belongs to, if all those
+// between two endpoints are to belong to the same. It is the same in every run.
+func (s *Slip) Part(n int) int { return int(s.bits>>slipPart) * n / slipParts }
 
 // AboutTCP reports whether the packet is of Kind TCP or ICMPError.
 func (s *Slip) AboutTCP() bool { return s.bits&slipTCP != 0 }
@@ -60,10 +84,15 @@ func (s *Slip) tell(p *Packet, i int, seed uint64) {
 	*s = Slip{Ref: p.Ref, Time: p.Time, off: uint32(i)}
 	switch p.Kind {
 	case TCP:
-		s.bits, s.Tag = slipTCP|slipEnds(p.Flags), p.Tag(seed)
+		s.bits = slipTCP | slipEnds(p.Flags)
 	case ICMPError:
-		s.bits, s.Tag = slipTCP, p.Tag(seed)
+		s.bits = slipTCP
+	default:
+		return
 	}
+	x, y := ends(&p.Src, p.SrcPort, &p.Dst, p.DstPort)
+	s.Tag = tagOf(x, y, seed)
+	s.bits |= partOf(x, y)
 }
 
 func slipEnds(f Flags) slipBits { return slipBits(f&FIN)*slipFIN | slipBits(f&RST>>2)*slipRST }
@@ -77,7 +106,7 @@ func (b *Batch) Packet(s *Slip, room *Packet) *Packet {
 	*room = Packet{}
 	room.Ref, room.Time, room.Iface = s.Ref, s.Time, s.iface
 	room.Traits = Traits(s.bits&slipDirection) * Inbound
-	room.decodeSimple(b.Data[s.off:s.off+s.capLen], int(s.ip), s.off)
+	room.decodeSimple(b.Data[s.off:s.off+s.capLen], slipHeaders[s.bits>>slipHeader&slipHeaderMask], s.off)
 	return room
 }
 
@@ -125,45 +154,57 @@ func (s *Slip) simple(r *record, frame []byte, seed uint64) bool {
 	if !ok || r.problem != NoProblem {
 		return false
 	}
-	h := frame[ip:]
-	var tag uint32
+	var x, y end
 	var flags byte
-	if h[0]>>4 == 4 {
+	if h := frame[ip:]; h[0]>>4 == 4 {
 		h := (*[40]byte)(h)
-		tag = tagOf(0, mappedIPv4(h[12:16]), 0, mappedIPv4(h[16:20]), binary.BigEndian.Uint32(h[20:24]), seed)
+		x = end{0, mappedIPv4(h[12:16]), binary.BigEndian.Uint16(h[20:22])}
+		y = end{0, mappedIPv4(h[16:20]), binary.BigEndian.Uint16(h[22:24])}
 		flags = h[33]
 	} else {
 		h := (*[60]byte)(h)
-		word := func(at int) uint64 { return binary.LittleEndian.Uint64(h[at : at+8]) }
-		tag = tagOf(word(8), word(16), word(24), word(32), binary.BigEndian.Uint32(h[40:44]), seed)
+		x = end{half(h[8:16]), half(h[16:24]), binary.BigEndian.Uint16(h[40:42])}
+		y = end{half(h[24:32]), half(h[32:40]), binary.BigEndian.Uint16(h[42:44])}
 		flags = h[53]
 	}
-	s.Time, s.Tag = r.time, tag
-	s.off, s.capLen, s.iface, s.ip = r.off, r.capLen, r.iface, uint8(ip)
-	s.bits = slipSimple | slipTCP | slipEnds(Flags(flags)) | slipBits(r.traits/Inbound)&slipDirection
+	s.Time, s.Tag = r.time, tagOf(x, y, seed)
+	s.off, s.capLen, s.iface = r.off, r.capLen, r.iface
+	s.bits = slipSimple | slipTCP | slipEnds(Flags(flags)) | slipBits(r.traits/Inbound)&slipDirection | slipHeaderOf(ip) | partOf(x, y)
 	return true
 }
 
-// Tag is a hash of a segment's two endpoints, the same for both directions.
-// The seed is one of the run's, so that nobody can prepare a capture whose
-// tags all collide.
-func (p *Packet) Tag(seed uint64) uint32 { return Tag(&p.Src, p.SrcPort, &p.Dst, p.DstPort, seed) }
+// end is an endpoint, its address in halves as they are in memory.
+type end struct {
+	high, low uint64
+	port      uint16
+}
 
-// Tag is Packet.Tag of any packet between two endpoints.
+func half(a []byte) uint64 { return binary.LittleEndian.Uint64(a) }
+
+func ends(x *[16]byte, xp uint16, y *[16]byte, yp uint16) (end, end) {
+	return end{half(x[:8]), half(x[8:]), xp}, end{half(y[:8]), half(y[8:]), yp}
+}
+
+// Tag is a hash of two endpoints, the same for both directions. The seed is
+// one of the run's, so that nobody can prepare a capture whose tags all
+// collide.
 func Tag(x *[16]byte, xp uint16, y *[16]byte, yp uint16, seed uint64) uint32 {
-	half := func(a []byte) uint64 { return binary.LittleEndian.Uint64(a) }
-	return tagOf(half(x[:8]), half(x[8:]), half(y[:8]), half(y[8:]), uint32(xp)<<16|uint32(yp), seed)
+	a, b := ends(x, xp, y, yp)
+	return tagOf(a, b, seed)
 }
 
-// tagOf is Tag of addresses in halves, and ports as a TCP header has them.
-func tagOf(xh, xl, yh, yl uint64, ports uint32, seed uint64) uint32 {
-	turned := bits.RotateLeft64(seed, 29)
-	x := stir(xh^uint64(ports>>16)<<16^seed, xl^turned)
-	y := stir(yh^uint64(ports&0xffff)<<16^seed, yl^turned)
-	return uint32((x + y) >> 32)
+func tagOf(x, y end, seed uint64) uint32 { return uint32((x.hash(seed) + y.hash(seed)) >> 32) }
+
+func (e end) hash(seed uint64) uint64 {
+	high := e.high ^ uint64(e.port)<<16 ^ seed ^ 0x8ebc6af09c88c6e3
+	low := e.low ^ bits.RotateLeft64(seed, 29) ^ 0x589965cc75374cc3
+	h, l := bits.Mul64(high, low)
+	return h ^ l
 }
 
-func stir(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a^0x8ebc6af09c88c6e3, b^0x589965cc75374cc3)
-	return hi ^ lo
+// partOf is the part in slipBits. Whoever sees to it that a capture is all in
+// one part gains nothing but that it takes longer.
+func partOf(x, y end) slipBits {
+	h := x.high ^ y.high ^ x.low ^ y.low ^ uint64(x.port^y.port)
+	return slipBits(h*0x9e3779b97f4a7c15>>57) << slipPart
 }

@@ -20,6 +20,7 @@ type told struct {
 	time     int64
 	ref      Ref
 	tag      uint32
+	part     int
 	about    bool
 	fin, rst bool
 }
@@ -49,7 +50,7 @@ func tell(t *testing.T, names []string, cfg OpenConfig, lazy bool) (all []told, 
 			if p == room {
 				simple++
 			}
-			x := told{*p, string(b.Payload(p)), slips[i].Time, slips[i].Ref, slips[i].Tag, slips[i].AboutTCP(), false, false}
+			x := told{*p, string(b.Payload(p)), slips[i].Time, slips[i].Ref, slips[i].Tag, slips[i].Part(100), slips[i].AboutTCP(), false, false}
 			x.fin, x.rst = slips[i].Ends()
 			x.p.Off = 0
 			all = append(all, x)
@@ -75,7 +76,7 @@ func sameTold(t *testing.T, what string, names []string, cfg OpenConfig) (simple
 		}
 		w := &want[i]
 		about := w.p.Kind == TCP || w.p.Kind == ICMPError
-		if w.time != w.p.Time || w.ref != w.p.Ref || w.about != about || about && w.tag != w.p.Tag(0x123456789abcdef) ||
+		if w.time != w.p.Time || w.ref != w.p.Ref || w.about != about || about && w.tag != Tag(&w.p.Dst, w.p.DstPort, &w.p.Src, w.p.SrcPort, 0x123456789abcdef) ||
 			w.fin != (w.p.Kind == TCP && w.p.Flags.Has(FIN)) || w.rst != (w.p.Kind == TCP && w.p.Flags.Has(RST)) {
 			t.Fatalf("%s: slip of packet %d says %+v", what, i+1, *w)
 		}

@@ -68,11 +68,12 @@ type Analysis struct {
 	digest   Digest
 	findings *Findings
 	summary  Summary
-	look     view           // reused for every connection, as is
-	verdict  Verdict        // what is judged of it
-	glimpse  view           // likewise, for Preview
-	spare    assembler.Conn // what was packed is unpacked into it
-	lone     assembler.Conn // a lone SYN is expanded into it
+	look     view                // reused for every connection, as is
+	verdict  Verdict             // what is judged of it
+	glimpse  view                // likewise, for Preview
+	number   func(uint64) uint64 // see Renumber
+	spare    assembler.Conn      // what was packed is unpacked into it
+	lone     assembler.Conn      // a lone SYN is expanded into it
 	loneVerdicts
 	checked int64 // when Clock last looked for what is ripe
 }
@@ -163,9 +164,12 @@ func (a *Analysis) keep(c *assembler.Conn, v *Verdict) *kept {
 func (a *Analysis) load(i int, c *assembler.Conn) {
 	if a.bounded {
 		c.Unpack(a.shown[a.kept[i].at])
-		return
+	} else {
+		a.store.load(a.kept[i].at, c)
 	}
-	a.store.load(a.kept[i].at, c)
+	if a.number != nil {
+		c.ID, c.Predecessor, c.SuccessorID = a.number(c.ID), a.number(c.Predecessor), a.number(c.SuccessorID)
+	}
 }
 
 // Finish judges what is left and refines. Afterwards the connections kept, if
@@ -271,7 +275,11 @@ func (a *Analysis) Findings(inputs ...capture.Input) []Finding {
 			return nil
 		}
 		a.findings.At(a.env)
-		return a.findings.Finish(inputs...)
+		list := a.findings.Finish(inputs...)
+		if a.number != nil {
+			Renumber(list, a.number)
+		}
+		return list
 	}
 	f := NewFindings(a.env)
 	for i := range a.kept {

@@ -52,6 +52,7 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 type command struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	trackers       int // how many follow the connections of files; 0 for what is best
 	options
 }
 

@@ -54,7 +54,7 @@ func TestInterruptedFile(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		stop.Store(true)
 	}()
-	n, last, err := new(command).follow(endless{}, assembler.NewParallel(assembler.Config{Done: func(*assembler.Conn) {}}, oneTracker), &stop)
+	n, last, err := new(command).follow(endless{}, assembler.NewParallel(assembler.Config{Done: func(*assembler.Conn) {}}, 1), &stop)
 	if err != errInterrupted || n == 0 || last != 7 {
 		t.Errorf("%d packets until %d, %v", n, last, err)
 	}

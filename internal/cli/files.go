@@ -74,9 +74,12 @@ func (c *command) report(names []string) (alarm bool, err error) {
 // most, and how many a stream waits for so that it can be in order.
 const whole = 1 << 12
 
-// oneTracker follows connections beside the goroutine that reads and decodes.
-// More would have to be told apart in the report: see assembler.Parallel.
-const oneTracker = 1
+// usualTrackers is how many trackers pay on two processors and more: beside
+// them there is the goroutine that reads, and what is made of connections that
+// have ended is not shared out. On one processor they are as many, since of
+// very many connections the order in which they are reported may show in
+// findings that count from the first few hundred on.
+const usualTrackers = 2
 
 // reading is one run on files. From the first packet on, its analysis belongs
 // to the tracker's goroutine, until that waits.
@@ -140,6 +143,7 @@ func (r *reading) analyse() (*output.Report, error) {
 	r.analysis.Ends(env)
 	r.tracker.Finish()
 	r.analysis.Finish(env)
+	r.analysis.Renumber(r.tracker.Number)
 	trouble = append(trouble, r.box.close(inputs))
 	r.box.tellSaved(r.command)
 	return &output.Report{
@@ -173,7 +177,20 @@ func (r *reading) prepare() {
 	if r.box.saving() {
 		cfg.Done, cfg.Lone, cfg.Plain = r.done, r.lone, nil
 	}
-	r.tracker = assembler.NewParallel(cfg, oneTracker)
+	r.tracker = assembler.NewParallel(cfg, r.manyTrackers())
+}
+
+// manyTrackers is how many trackers follow connections beside the goroutine
+// that reads: one where connections are numbered, or their packets saved,
+// before the end.
+func (r *reading) manyTrackers() int {
+	switch {
+	case r.stream != nil, r.ladders != nil, r.box.saving():
+		return 1
+	case r.trackers > 0:
+		return r.trackers
+	}
+	return usualTrackers
 }
 
 // done takes a connection whose packets may be wanted: they will be gone from
