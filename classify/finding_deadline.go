@@ -47,19 +47,22 @@ const (
 type timerKey struct {
 	server endpoint
 	side   assembler.Side
-	clock  clock
 }
 
 // deadlines looks for closes at round numbers of seconds. It keeps
-// deadlinesMax keys, of 1 kB and another for each number that was hit.
+// deadlinesMax keys, of 1 kB for each clock, and another for each number that
+// was hit.
 type deadlines struct {
-	by table[timerKey, timerUse]
+	by table[timerKey, timers]
 }
 
-const deadlinesMax = 1 << 10
+const deadlinesMax = 1 << 9
 
-// timerUse keeps the closes of one key: how long each had waited, and
-// which of them were near a round number.
+// timers are by clock, nil where nothing was measured.
+type timers [numClocks]*timerUse
+
+// timerUse keeps the closes of one key: how long each had waited by a clock,
+// and which of them were near a round number.
 type timerUse struct {
 	all   spread
 	round [len(roundSeconds)]*timerHit // nil where none was near
@@ -85,14 +88,24 @@ func newDeadlines() *deadlines {
 }
 
 func (d *deadlines) clone(*ledger) collector {
-	return &deadlines{d.by.clone(func(u *timerUse) {
-		for i, h := range u.round {
-			if h != nil {
-				own := *h
-				u.round[i] = &own
+	return &deadlines{d.by.clone(func(t *timers) {
+		for i, u := range t {
+			if u != nil {
+				t[i] = u.clone()
 			}
 		}
 	})}
+}
+
+func (u *timerUse) clone() *timerUse {
+	own := *u
+	for i, h := range u.round {
+		if h != nil {
+			hit := *h
+			own.round[i] = &hit
+		}
+	}
+	return &own
 }
 
 func (d *deadlines) add(x *subject) {
@@ -100,16 +113,13 @@ func (d *deadlines) add(x *subject) {
 	if !ok || x.v.Cause == KeepaliveTimeout { // that is the kernel's timer, not the program's
 		return
 	}
+	t := d.by.at(&timerKey{x.pair.server, side}, mix(x.serverHash+uint64(side)+1))
 	if last, kind, ok := lastBefore(x.o, side, at); ok {
-		d.count(x, timerKey{x.pair.server, side, kind}, at, at.Time-last, reset)
+		t.count(x, side, kind, at, at.Time-last, reset)
 	}
 	if x.dials {
-		d.count(x, timerKey{x.pair.server, side, sinceStart}, at, at.Time-x.o.First.Time, reset)
+		t.count(x, side, sinceStart, at, at.Time-x.o.First.Time, reset)
 	}
-}
-
-func (k *timerKey) hash(server uint64) uint64 {
-	return mix(server + uint64(k.side)<<8 + uint64(k.clock) + 1)
 }
 
 // firstClose is the side that ended the connection by its own will, and when.
@@ -161,11 +171,15 @@ func lastBefore(o *assembler.Outline, side assembler.Side, at assembler.Stamp) (
 	return max(mine, theirs), sinceQuiet, true
 }
 
-func (d *deadlines) count(x *subject, k timerKey, at assembler.Stamp, waited int64, reset bool) {
+func (t *timers) count(x *subject, side assembler.Side, by clock, at assembler.Stamp, waited int64, reset bool) {
 	if waited < second/2 {
 		return
 	}
-	u := d.by.at(&k, k.hash(x.serverHash))
+	u := t[by]
+	if u == nil {
+		u = new(timerUse)
+		t[by] = u
+	}
 	u.all.add(waited)
 	i := nearRound(waited)
 	if i < 0 {
@@ -176,23 +190,23 @@ func (d *deadlines) count(x *subject, k timerKey, at assembler.Stamp, waited int
 		h = new(timerHit)
 		u.round[i] = h
 	}
-	e, o := &x.o.Ends[k.side], &x.o.Ends[k.side.Peer()]
-	if k.clock == sinceRequest && !o.LastData.Seen() && e.App.Protocol() == assembler.AppOther {
+	e, o := &x.o.Ends[side], &x.o.Ends[side.Peer()]
+	if by == sinceRequest && !o.LastData.Seen() && e.App.Protocol() == assembler.AppOther {
 		h.mute++
 	}
 	h.deviates += waited - roundSeconds[i]*second
-	p := point{at, k.side, saysFINIdle, waited}
+	p := point{at, side, saysFINIdle, waited}
 	if reset {
 		h.resets++
 		p.says = saysRSTIdle
 	}
-	if k.clock == sinceStart {
+	if by == sinceStart {
 		p.says = saysFINAge
 	}
-	points := []point{{e.LastData, k.side, saysRequest, 0}, p}
-	if k.clock != sinceRequest {
+	points := []point{{e.LastData, side, saysRequest, 0}, p}
+	if by != sinceRequest {
 		points = points[1:]
-	} else if a, ok := lateAnswer(x, k.side, at); ok {
+	} else if a, ok := lateAnswer(x, side, at); ok {
 		h.late++
 		if h.lateMin == 0 || a.n < h.lateMin {
 			h.lateMin = a.n
@@ -250,10 +264,12 @@ func roundSlack(r int64) int64 { return deadlineSlack + int64(deadlineShare*floa
 
 func (d *deadlines) finish(s *scene) (list []Finding) {
 	for i := range d.by.items {
-		u, k := &d.by.items[i].val, d.by.items[i].key
-		for j := range u.round {
-			if u.clusters(j) && !d.explained(k, j) {
-				list = append(list, u.report(k, j, d.by.dropped))
+		t, k := &d.by.items[i].val, d.by.items[i].key
+		for by, u := range t {
+			for j := range roundSeconds {
+				if u.clusters(j) && !t.explain(clock(by), j) {
+					list = append(list, u.report(k, clock(by), j, d.by.dropped))
+				}
 			}
 		}
 	}
@@ -263,10 +279,10 @@ func (d *deadlines) finish(s *scene) (list []Finding) {
 // clusters reports whether more closes come at the j-th round number than
 // their neighbourhood, from half of it to double, lets expect by chance.
 func (u *timerUse) clusters(j int) bool {
-	h := u.round[j]
-	if h == nil || h.n < deadlineMin {
+	if u == nil || u.round[j] == nil || u.round[j].n < deadlineMin {
 		return false
 	}
+	h := u.round[j]
 	r := roundSeconds[j] * second
 	near := sum(u.all.n[octave(r/2):min(255, octave(2*r)+1)])
 	window := float64(roundSlack(r)+deadlineEarly) / (1.5 * float64(r))
@@ -283,25 +299,20 @@ func tail(n, expected float64) float64 {
 	return math.Exp(n - expected - n*math.Log(n/max(expected, 1e-9)))
 }
 
-// explained reports whether another clock of the same side shows at least as
+// explain reports whether another clock of the same side shows at least as
 // many hits at some number: an idle timer also makes ages cluster when
 // connections are used once, at the same moment after their start.
-func (d *deadlines) explained(k timerKey, j int) bool {
-	find := func(k timerKey) *timerUse { return d.by.find(&k, k.hash(k.server.hash())) }
-	n := find(k).round[j].n
-	for c := range numClocks {
-		if c == k.clock {
-			continue
-		}
-		o := find(timerKey{k.server, k.side, c})
-		if o == nil {
+func (t *timers) explain(by clock, j int) bool {
+	n := t[by].round[j].n
+	for c, o := range t {
+		if clock(c) == by || o == nil {
 			continue
 		}
 		for i := range o.round {
 			if !o.clusters(i) {
 				continue
 			}
-			if m := o.round[i].n; (m > n || m == n && c < k.clock) && 2*m >= n && k.clock == sinceStart {
+			if m := o.round[i].n; (m > n || m == n && clock(c) < by) && 2*m >= n && by == sinceStart {
 				return true
 			}
 		}

@@ -3,11 +3,11 @@ package classify
 import "fmt"
 
 // report says which timer closes show.
-func (u *timerUse) report(k timerKey, j int, dropped uint64) Finding {
+func (u *timerUse) report(k timerKey, by clock, j int, dropped uint64) Finding {
 	h := u.round[j]
 	r := roundSeconds[j] * second
 	kind, sev := KindIdleTimeout, Info
-	switch k.clock {
+	switch by {
 	case sinceRequest:
 		kind, sev = KindRequestTimeout, Serious
 	case sincePeer:
@@ -35,12 +35,12 @@ func (u *timerUse) report(k timerKey, j int, dropped uint64) Finding {
 	if sev == Info {
 		f.harm = 0
 	}
-	u.spell(&f, k, h, dur(r))
+	u.spell(&f, k, by, h, dur(r))
 	return f
 }
 
-func (u *timerUse) spell(f *Finding, k timerKey, h *timerHit, r string) {
-	switch k.clock {
+func (u *timerUse) spell(f *Finding, k timerKey, by clock, h *timerHit, r string) {
+	switch by {
 	case sinceRequest:
 		f.Title = fmt.Sprintf("The %s of %s gave up %s after %s without an answer.", k.side, k.server, plural(h.n, "request"), r)
 		f.What = fmt.Sprintf("A request was sent, nothing came back, and after just %s the asking side closed the connection. Such a round number is a deadline in its program, not the network. ", r)

@@ -245,14 +245,25 @@ func octave(d int64) int {
 	// an octave the mantissa reaches.
 	b := math.Float64bits(float64(d) / 1000)
 	i, m := int(b>>52)-1023, b<<12
-	k := 0
-	for step := 4; step > 0; step /= 2 {
-		if m >= eighths[k+step] {
-			k += step
-		}
+	k := int(eighthOf[m>>56])
+	if k < 7 && m >= eighths[k+1] {
+		k++
 	}
 	return min(255, 8*i+k)
 }
+
+// eighthOf tells by the upper 8 bits of a mantissa which of the eighths it
+// reaches at least: it may be one more.
+var eighthOf = func() (list [256]uint8) {
+	k := uint8(0)
+	for i := range list {
+		for k < 7 && eighths[k+1] <= uint64(i)<<56 {
+			k++
+		}
+		list[i] = k
+	}
+	return list
+}()
 
 // eighths are the mantissas of 2^(k/8), as fractions of 2^64.
 var eighths = func() (e [8]uint64) {

@@ -3,7 +3,12 @@ package classify
 import (
 	"fmt"
 	"hash/fnv"
+
+	"hangup/assembler"
 )
+
+// TellsAll reports whether AddPlain asks for no Conn.
+func TellsAll(o *assembler.Outline, v *Verdict, env Env) bool { return tellsAll(o, v, env) }
 
 // Inside tells apart collections that hold something else, beyond what they
 // find.
@@ -43,7 +48,7 @@ func Inside(f *Findings) string {
 			fmt.Fprint(h, k.cut)
 		case *reuse:
 			if k.waits != nil {
-				fmt.Fprint(h, *k.waits)
+				fmt.Fprint(h, *k.waits, k.fresh)
 			}
 		case *idleCuts:
 			fmt.Fprint(h, k.by.items)
@@ -51,10 +56,15 @@ func Inside(f *Findings) string {
 			fmt.Fprint(h, k.by.items)
 		case *deadlines:
 			for i := range k.by.items {
-				fmt.Fprint(h, k.by.items[i].key, k.by.items[i].val.all)
-				for _, hit := range k.by.items[i].val.round {
-					if hit != nil {
-						fmt.Fprint(h, *hit)
+				for _, u := range k.by.items[i].val {
+					if u == nil {
+						continue
+					}
+					fmt.Fprint(h, k.by.items[i].key, u.all)
+					for _, hit := range u.round {
+						if hit != nil {
+							fmt.Fprint(h, *hit)
+						}
 					}
 				}
 			}

@@ -309,3 +309,16 @@ func TestTailBoundsPoisson(t *testing.T) {
 		}
 	}
 }
+
+// TestOctave: the steps are eighths of octaves, wherever a duration lies.
+func TestOctave(t *testing.T) {
+	for i := range 8 * 40 {
+		low := 1000 * math.Exp2(float64(i)/8)
+		for _, d := range []float64{low * (1 + 1e-9), low * 1.05, low * math.Exp2(1.0/8) * (1 - 1e-9)} {
+			want := min(255, int(math.Floor(8*math.Log2(float64(int64(d))/1000))))
+			if got := octave(int64(d)); got != max(want, 0) {
+				t.Fatalf("%d ns: step %d, want %d", int64(d), got, want)
+			}
+		}
+	}
+}

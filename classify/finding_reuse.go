@@ -25,6 +25,7 @@ const (
 // is bounded (512 kB of waits, 4,096 takeovers), and so are the pairs, reuseMax.
 type reuse struct {
 	waits *waitTable
+	fresh []waited         // not yet in waits: to enter many at a time waits less for memory
 	early map[uint64]taken // by the ID of the old connection
 	by    bounded[relation, reused]
 }
@@ -98,7 +99,7 @@ func newReuse() *reuse {
 }
 
 func (r *reuse) clone(*ledger) collector {
-	c := &reuse{r.waits, maps.Clone(r.early), r.by.clone(nil)}
+	c := &reuse{r.waits, slices.Clone(r.fresh), maps.Clone(r.early), r.by.clone(nil)}
 	if r.waits != nil {
 		own := *r.waits
 		c.waits = &own
@@ -157,25 +158,36 @@ func timeWaitOfServer(x *subject) (w waited, ok bool) {
 	return waited{x.o.ID, t.waits - t.waits%milli, x.system(assembler.Server)}, true
 }
 
-// keep remembers w, unless there are waitRoom of later IDs in its place.
+// freshMost is how many enter waits together.
+const freshMost = 64
+
 func (r *reuse) keep(w waited) {
-	if r.waits == nil {
-		r.waits = new(waitTable)
-	}
-	p, tag := r.place(w.id)
-	for i := range p {
-		if p[i].before(tag) {
-			copy(p[i+1:], p[i:])
-			p[i] = wait(tag<<(64-tagBits) | uint64(w.from/milli)<<(tagBits+systemBits)>>tagBits | uint64(w.system))
-			return
-		}
+	if r.fresh = append(r.fresh, w); len(r.fresh) == freshMost {
+		r.settle()
 	}
 }
 
-func (r *reuse) find(id uint64) (waited, bool) {
+// settle enters what is fresh, unless there are waitRoom of later IDs in its
+// place.
+func (r *reuse) settle() {
 	if r.waits == nil {
-		return waited{}, false
+		r.waits = new(waitTable)
 	}
+	for _, w := range r.fresh {
+		p, tag := r.place(w.id)
+		for i := range p {
+			if p[i].before(tag) {
+				copy(p[i+1:], p[i:])
+				p[i] = wait(tag<<(64-tagBits) | uint64(w.from/milli)<<(tagBits+systemBits)>>tagBits | uint64(w.system))
+				break
+			}
+		}
+	}
+	r.fresh = r.fresh[:0]
+}
+
+func (r *reuse) find(id uint64) (waited, bool) {
+	r.settle()
 	p, tag := r.place(id)
 	for _, w := range p {
 		if w != 0 && w.tag() == tag {
