@@ -64,25 +64,52 @@ func (c *Conn) Outline(o *Outline) {
 // sent its FIN.
 type Plain struct {
 	Outline
-	tracker  *Tracker
-	flow     *flow
-	expanded bool
+	tracker *Tracker
+	record  ref
 }
 
-// Conn is the whole of it, which takes as long to make as most questions to
-// answer.
+// Conn is the whole of it, until the next call for any Plain. To make it takes
+// as long as to answer most questions.
 func (p *Plain) Conn() *Conn {
-	if !p.expanded {
-		p.tracker.expandFlow(p.flow, p.tracker.spareFlow)
-		p.expanded = true
-	}
-	return p.tracker.spareFlow
+	t := p.tracker
+	t.expandFlow(t.flows.at(p.record.index()), t.spareFlow)
+	return t.spareFlow
 }
 
-// plain describes a flow that is over, until the next call.
-func (t *Tracker) plain(f *flow) *Plain {
-	p, k, epoch := &t.sparePlain, t.cold(f), &t.epochs[f.epoch]
-	p.tracker, p.flow, p.expanded = t, f, false
+// plains are those that were not told of yet.
+type plains struct {
+	list [foreseen]Plain
+	n    int
+}
+
+// describe adds the flow of record r, which is over, to the plains.
+func (t *Tracker) describe(r ref) *Plain {
+	if t.plains.n == len(t.plains.list) {
+		t.tellPlains()
+	}
+	p := &t.plains.list[t.plains.n]
+	t.plains.n++
+	p.tracker, p.record = t, r
+	t.outline(t.flows.at(r.index()), p)
+	return p
+}
+
+// tellPlains calls Config.Plain for those that wait for it, and frees them.
+func (t *Tracker) tellPlains() {
+	if t.plains.n == 0 {
+		return
+	}
+	list := t.plains.list[:t.plains.n]
+	t.cfg.Plain(list)
+	for i := range list {
+		t.freeFlow(list[i].record.index())
+	}
+	t.plains.n = 0
+}
+
+// outline makes p that of f.
+func (t *Tracker) outline(f *flow, p *Plain) {
+	k, epoch := t.cold(f), &t.epochs[f.epoch]
 	p.ID, p.First, p.Last, p.Established = k.id, k.first.stamp(epoch), f.last(k, f.lastSide()).stamp(epoch), k.established.stamp(epoch)
 	p.RTTServer, p.RTTClient = f.roundTrips(k)
 	p.MaxIdle, p.MaxIdleEnd, p.Predecessor, p.Partial = k.maxIdle, k.maxIdleEnd.stamp(epoch), 0, f.partial()
@@ -101,7 +128,6 @@ func (t *Tracker) plain(f *flow) *Plain {
 		x.FIN, x.FINIdle, x.Opts, x.WScale, x.Beat = tail.fin.stamp(epoch), tail.finIdle, tail.options, tail.wscale, t.beatOf(f, k, side)
 		x.App = t.framing(f, side)
 	}
-	return p
 }
 
 func (f *flow) partial() Partial {

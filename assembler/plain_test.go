@@ -51,12 +51,15 @@ func load(t testing.TB, file string, reader io.Reader) (all batches) {
 func (all batches) track(t *testing.T, maker func(assembler.Config) *assembler.Tracker, cfg assembler.Config) (conns []*assembler.Conn, late uint64) {
 	cfg.Done = func(c *assembler.Conn) { conns = append(conns, c.Bare()) }
 	var strange []string
-	cfg.Plain = func(p *assembler.Plain) {
-		c := p.Conn()
-		conns = append(conns, c.Bare())
-		var want assembler.Outline
-		c.Outline(&want)
-		strange = append(strange, differing(fmt.Sprint(c.ID), reflect.ValueOf(p.Outline), reflect.ValueOf(want))...)
+	cfg.Plain = func(list []assembler.Plain) {
+		for i := range list {
+			p := &list[i]
+			c := p.Conn()
+			conns = append(conns, c.Bare())
+			var want assembler.Outline
+			c.Outline(&want)
+			strange = append(strange, differing(fmt.Sprint(c.ID), reflect.ValueOf(p.Outline), reflect.ValueOf(want))...)
+		}
 	}
 	tr := maker(cfg)
 	for i := range all {

@@ -42,21 +42,33 @@ func (t *Tracker) retire(d dues) {
 // retireQueue retires those of a queue whose last packet came before the
 // given time. A late packet of the first one merely keeps them a while.
 func (t *Tracker) retireQueue(q *queue, before int64) {
-	for n := 0; q.head < len(q.list) && q.list[q.head].at < before; n++ {
-		if n%foreseen == 0 {
+	for due := true; due; {
+		if q.head < len(q.list) && q.list[q.head].at < before {
 			t.block.sink += uint32(t.foresee(q, before))
 		}
-		e := q.list[q.head]
-		last, over := t.overSince(e)
-		switch {
-		case !over: // the record is another's by now
-		case last >= before:
-			return
-		default:
-			t.retireOne(e.r, q)
+		for n := 0; due && n < foreseen; n++ {
+			due = t.retireNext(q, before)
 		}
-		q.pop()
+		t.tellPlains()
 	}
+}
+
+// retireNext takes the first of a queue off, if it is due.
+func (t *Tracker) retireNext(q *queue, before int64) (due bool) {
+	if q.head == len(q.list) || q.list[q.head].at >= before {
+		return false
+	}
+	e := q.list[q.head]
+	last, over := t.overSince(e)
+	switch {
+	case !over: // the record is another's by now
+	case last >= before:
+		return false
+	default:
+		t.retireOne(e.r, q)
+	}
+	q.pop()
+	return true
 }
 
 // overSince is the time of the connection's latest packet, if it is still
@@ -91,16 +103,22 @@ func (t *Tracker) foresee(q *queue, before int64) (sum uint64) {
 		if e.at >= before {
 			break
 		}
-		if e.r.kind() == aFlow {
-			flows[n] = t.flows.at(e.r.index())
+		switch i := e.r.index(); e.r.kind() {
+		case aFlow:
+			flows[n] = t.flows.at(i)
 			sum += touch(flows[n])
 			n++
+		case aNoted:
+			sum += touch(t.noted.at(i))
 		}
 	}
 	for i, f := range flows[:n] {
 		k := t.cold(f)
 		sum += touch(k)
 		tags[i] = k.tag
+		if f.bits&flowWide != 0 {
+			sum += uint64(t.wide.at(f.client).client[15])
+		}
 	}
 	for i := range uint32(n) {
 		if next := t.tombs.next + i; int(next) < t.tombs.pool.used {
@@ -142,6 +160,7 @@ func (t *Tracker) retireDue(r ref, now int64) bool {
 	switch {
 	case over && last < now-lingerMost:
 		t.retireOne(r, nil)
+		t.tellPlains()
 	case t.cfg.Expire && expires < now:
 		t.end(r, early{expired: true, until: expires})
 	default:
@@ -195,6 +214,7 @@ func (t *Tracker) end(r ref, how early) {
 		t.endPlain(r)
 		return
 	}
+	t.tellPlains()
 	c := t.whole(r)
 	how.mark(c)
 	if r.kind() == aConn {
@@ -215,11 +235,12 @@ func (t *Tracker) report(r ref) {
 		t.cfg.Lone(t.lone(r.index()))
 		return
 	case t.isPlain(r):
-		t.cfg.Plain(t.plain(t.flows.at(r.index())))
+		t.describe(r)
 	default:
+		t.tellPlains()
 		t.cfg.Done(t.whole(r))
+		t.free(r)
 	}
-	t.free(r)
 }
 
 // isPlain reports whether r is for Config.Plain.
@@ -247,13 +268,12 @@ func (t *Tracker) whole(r ref) *Conn {
 	return c
 }
 
-// endPlain is end for Config.Plain.
+// endPlain is end for Config.Plain, of which tellPlains is the rest.
 func (t *Tracker) endPlain(r ref) {
 	f := t.flows.at(r.index())
-	k, p := t.cold(f), t.plain(f)
+	k, p := t.cold(f), t.describe(r)
 	t.bury(t.locate(k.tag, r), k.tag).ofFlow(f, k, p)
-	t.cfg.Plain(p)
-	t.freeFlow(r.index())
+	f.bits &^= flowLive
 }
 
 func (how early) mark(c *Conn) {

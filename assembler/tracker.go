@@ -24,10 +24,12 @@ type Config struct {
 	// callee's until it returns.
 	Lone func(*Lone)
 
-	// Plain, if not nil, is called instead of Done for a connection of which
-	// nothing is unusual, from its SYN to the last FIN's ACK: nearly all are
-	// that. The Plain, and what it leads to, is the callee's until it returns.
-	Plain func(*Plain)
+	// Plain, if not nil, is called instead of Done for connections of which
+	// nothing is unusual, from their SYNs to the last FIN's ACK: nearly all are
+	// that. It is told of several at once, in the order of their endings, so
+	// that what they need can be fetched together. They, and what they lead
+	// to, are the callee's until it returns.
+	Plain func([]Plain)
 
 	// Over, if not nil, is called for a connection that has been over (both
 	// ends closed, or reset) for OverAfter ns while it still lingers for late
@@ -102,7 +104,7 @@ type Tracker struct {
 
 	spareLone, spareFlow, spareConn *Conn // what is reported is expanded into them
 	spare                           Lone
-	sparePlain                      Plain
+	plains                          plains
 	noApp, otherApp                 Framing // of flows without one of their own
 
 	ownSlips []capture.Slip // memory of Batch
@@ -194,6 +196,7 @@ func (t *Tracker) Finish() {
 	for r := range t.followed() {
 		t.report(r)
 	}
+	t.tellPlains()
 	t.forget()
 }
 

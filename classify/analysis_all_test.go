@@ -255,9 +255,9 @@ func TestPlainsAreConnections(t *testing.T) {
 	seen := 0
 	for name, pcap := range everyCapture(t) {
 		short, long := newListener(), newListener()
-		r := short.drive(pcap, func(p *assembler.Plain) {
-			seen++
-			short.AddPlain(p)
+		r := short.drive(pcap, func(list []assembler.Plain) {
+			seen += len(list)
+			short.AddPlain(list)
 		})
 		long.drive(pcap, nil)
 		for id, want := range long.verdicts {
@@ -293,7 +293,7 @@ func newListener() *listener {
 }
 
 // drive analyses a capture.
-func (x *listener) drive(pcap []byte, plain func(*assembler.Plain)) *run {
+func (x *listener) drive(pcap []byte, plain func([]assembler.Plain)) *run {
 	r := new(run)
 	drive(pcap, assembler.Config{Done: x.Add, Lone: x.AddLone, Plain: plain}, func(env classify.Env, inputs []capture.Input) {
 		r.env, r.inputs = env, inputs

@@ -2,9 +2,20 @@ package classify
 
 import "hangup/assembler"
 
-// AddPlain takes a connection of which nothing is unusual: Add for what p
-// stands for, at a fraction of the cost. P is not kept.
-func (a *Analysis) AddPlain(p *assembler.Plain) {
+// AddPlain takes connections of which nothing is unusual: Add for what they
+// stand for, at a fraction of the cost. The list is not kept.
+func (a *Analysis) AddPlain(list []assembler.Plain) {
+	sum := uint32(0)
+	for i := range list {
+		sum += a.near.twins.touch(&list[i].Outline)
+	}
+	a.touched += sum
+	for i := range list {
+		a.addPlain(&list[i])
+	}
+}
+
+func (a *Analysis) addPlain(p *assembler.Plain) {
 	if !a.bounded && a.Whole >= 0 {
 		a.Add(p.Conn())
 		return

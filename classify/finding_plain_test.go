@@ -31,12 +31,14 @@ func TestFindingsAddPlain(t *testing.T) {
 					whole.Add(c, &v)
 					plain.Add(c, &v)
 				},
-				Plain: func(p *assembler.Plain) {
-					own := *p.Conn()
-					v := classify.Judge(&own, env)
-					plain.AddPlain(p, &v)
-					whole.Add(&own, &v)
-					n++
+				Plain: func(list []assembler.Plain) {
+					for i := range list {
+						own := *list[i].Conn()
+						v := classify.Judge(&own, env)
+						plain.AddPlain(&list[i], &v)
+						whole.Add(&own, &v)
+						n++
+					}
 				},
 			}, func(classify.Env, []capture.Input) {})
 			if n == 0 && name != "syn" {

@@ -50,7 +50,7 @@ func (t *twins) add(o *assembler.Outline) (twin uint64) {
 	if t.table == nil {
 		t.table, t.ring = new([twinBuckets][4]uint32), new([twinMemory]ending)
 	}
-	h := cl.ISN*0x9e3779b1 ^ sv.ISN*0x85ebca77
+	h := twinHash(o)
 	b, tag := &t.table[h>>(32-twinBits)], h<<endingBits
 	e := ending{identity{cl.ISN, sv.ISN}, o.ID, o.First.Time, uint32((o.Last.Time - o.First.Time + milli - 1) / milli)}
 	for _, at := range b {
@@ -64,6 +64,18 @@ func (t *twins) add(o *assembler.Outline) (twin uint64) {
 	t.ring[at] = e
 	b[3], b[2], b[1], b[0] = b[2], b[1], b[0], tag|at
 	return twin
+}
+
+func twinHash(o *assembler.Outline) uint32 {
+	return o.Ends[assembler.Client].ISN*0x9e3779b1 ^ o.Ends[assembler.Server].ISN*0x85ebca77
+}
+
+// touch reads where add will look.
+func (t *twins) touch(o *assembler.Outline) uint32 {
+	if t.table == nil {
+		return 0
+	}
+	return t.table[twinHash(o)>>(32-twinBits)][0]
 }
 
 // link notes that two are the same.
