@@ -84,6 +84,7 @@ func (cfg Config) share(n int, u *turn) Config {
 	if n == 1 {
 		return cfg
 	}
+	cfg.sharers = n
 	cfg.MaxConns = (cfg.MaxConns + n - 1) / n
 	cfg.MaxMemory = (cfg.MaxMemory + n - 1) / n
 	cfg.Done, cfg.Over = inTurn(u, cfg.Done), inTurn(u, cfg.Over)

@@ -3,13 +3,13 @@ package assembler
 // A Conn that has been silent for a while is parked: packed, which takes a
 // tenth of the room. The next packet unpacks it.
 
-// parkAfter is the silence (ns of packet time) after which a Conn is parked,
-// less where there are more than parkMany Conns, but never less than
-// parkLeast; parkBeyond is the number of Conns up to which none is.
+// parkBeyond is the number of Conns up to which none is parked, in all trackers
+// of an input together, parkAfter the silence (ns of packet time) after which
+// one is; less where there are more than twice as many, but never less than
+// parkLeast.
 const (
 	parkAfter  = 1e9
 	parkLeast  = 50e6
-	parkMany   = 1 << 10 // 5 MB
 	parkBeyond = 1 << 9
 )
 
@@ -112,8 +112,8 @@ const (
 
 // parkIdle parks some of the Conns that have been silent.
 func (t *Tracker) parkIdle() {
-	if n := t.conns.used; n > t.cfg.parkBeyond {
-		silence := max(parkLeast, parkAfter*parkMany/int64(max(n, parkMany)))
+	if n, beyond := t.conns.used, t.cfg.parkBeyond; n > beyond {
+		silence := max(parkLeast, parkAfter*int64(2*beyond)/int64(max(n, 2*beyond)))
 		t.park(max(parkSteps, n/parkRound, t.fresh*parkPace), t.dues.now-silence)
 	}
 	t.fresh = 0

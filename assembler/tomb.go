@@ -2,7 +2,8 @@ package assembler
 
 import "hangup/capture"
 
-// keptTombs is how many reported connections are remembered, the newest.
+// keptTombs is how many reported connections are remembered, the newest, by
+// all trackers of an input together.
 const keptTombs = 1 << 16
 
 // tomb is what is kept of a connection that was over, and reported, so that
@@ -51,13 +52,14 @@ func (b *tomb) ofFlow(f *flow, k *flowCold, p *Plain) {
 type tombs struct {
 	pool pool[tomb]
 	next uint32
+	most uint32
 }
 
 // bury lets a tomb stand where a connection of that tag stood. It is yet to
 // be filled in.
 func (t *Tracker) bury(at found, tag uint32) *tomb {
 	i := t.tombs.next
-	t.tombs.next = (i + 1) % keptTombs
+	t.tombs.next = (i + 1) % t.tombs.most
 	if int(i) == t.tombs.pool.used {
 		t.tombs.pool.take()
 	}

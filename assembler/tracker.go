@@ -60,6 +60,8 @@ type Config struct {
 	// silent, a lone SYN 80.
 	MaxMemory int
 
+	sharers int // trackers that share the input, 0 is one
+
 	// For tests.
 	general    bool // no lone, no flow, every connection is a Conn from its first packet
 	unnoted    bool // no notes
@@ -119,7 +121,7 @@ type Tracker struct {
 
 // New returns a Tracker without connections.
 func New(cfg Config) *Tracker {
-	cfg.parkBeyond = parkBeyond
+	cfg.parkBeyond = parkBeyond / max(cfg.sharers, 1)
 	return newTracker(cfg)
 }
 
@@ -130,6 +132,7 @@ func newTracker(cfg Config) *Tracker {
 		clock: newClock(), spareLone: new(Conn), spareFlow: new(Conn), spareConn: new(Conn),
 		otherApp: otherFraming(),
 	}
+	t.tombs.most = keptTombs / uint32(max(cfg.sharers, 1))
 	t.lones.arena, t.wide.arena, t.flows.arena, t.colds.arena, t.noted.arena = a, a, a, a, a
 	t.apps.arena, t.beats.arena, t.conns.arena, t.parked.arena, t.parked.parcels.arena, t.tombs.pool.arena = a, a, a, a, a, a
 	return t
