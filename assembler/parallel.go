@@ -44,7 +44,7 @@ type job struct {
 
 // jobsAhead is how many batches may be on their way for each tracker: enough
 // to even out what the others do, few enough to stay in the cache.
-const jobsAhead = 4
+const jobsAhead = 2
 
 // NewParallel returns a Parallel with n trackers, at least one; a Trace wants
 // its packets in order, and allows no more. The Config's functions are called

@@ -97,14 +97,21 @@ type reading struct {
 	expanded assembler.Conn
 }
 
-const gcPercent = 20
+const (
+	// gcPercent is for the collector: nearly all that is kept holds no
+	// pointers, so that it has little to do, and may as well do it often, for
+	// a sixth less memory.
+	gcPercent = 20
+	// It costs some ms each time, as much as all the rest of a run on fewPackets,
+	// during which the heap may grow to 16 MB.
+	gcPercentFew = 400
+	fewPackets   = 1 << 16
+)
 
 // analyse runs the captures through the rooms. The report is nil if no input
 // could be read.
 func (r *reading) analyse() (*output.Report, error) {
-	// Nearly all that is kept holds no pointers: the collector has little to
-	// do, and may as well do it often, for a sixth less memory.
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercentFew))
 	stop, release := interrupted(r.names)
 	defer release()
 	open := capture.OpenConfig{BatchSize: 2048, Stdin: r.stdin, Filter: r.parsed, Code: r.program}
@@ -261,6 +268,9 @@ func (c *command) follow(src capture.Source, t *assembler.Parallel, stop *atomic
 			b.Truncate(int(left))
 		}
 		last = b.Latest(last)
+		if packets < fewPackets && packets+uint64(b.Len()) >= fewPackets {
+			debug.SetGCPercent(gcPercent)
+		}
 		packets += uint64(b.Len())
 		t.Batch()
 	}
