@@ -55,18 +55,13 @@ type loser struct {
 type team uint64
 
 func teamOf(r *relation, link uint64, v6 bool) team {
-	if loopback(&r.client) {
+	if isLoopback(&r.client) {
 		link = 1
 	}
 	if link == 0 {
 		return 0
 	}
 	return team(mix(link<<16^uint64(r.server.port)) ^ uint64(b2i(v6)) | 2)
-}
-
-// loopback reports whether a is 127.0.0.0/8 or ::1.
-func loopback(a *[16]byte) bool {
-	return *a == [16]byte{15: 1} || *(*[13]byte)(a[:13]) == [13]byte{10: 0xff, 11: 0xff, 12: 127}
 }
 
 func (f *families) add(x *subject) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 
 	"hangup/assembler"
-	"hangup/capture"
 )
 
 // raceTime is how far apart (ns) two attempts of one dial may begin: Go and
@@ -71,8 +70,9 @@ func raceOf(o *assembler.Outline) raceKey {
 	return k
 }
 
+// isLoopback reports whether a is 127.0.0.0/8 or ::1.
 func isLoopback(a *[16]byte) bool {
-	return (a[0] == 0 && (a[15] == 1 || a[12] == 127)) && capture.Addr(*a).IsLoopback()
+	return *a == [16]byte{15: 1} || *(*[13]byte)(a[:13]) == [13]byte{10: 0xff, 11: 0xff, 12: 127}
 }
 
 // isIPv4 reports whether a is a mapped IPv4 address.
