@@ -11,7 +11,7 @@ import (
 // families pits failed dials of one address family against the connections
 // over the other that the same program got instead.
 //
-// Of those that connected it keeps one for each team and roundTime: the first.
+// Of those that connected it keeps one for each team and round: the first.
 // Where more share a place than it has room for, the latest stay, whatever the
 // order in which they come. Of those that failed it keeps losersKept; when
 // there are more, the older half is judged, and goes.

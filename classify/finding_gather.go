@@ -74,7 +74,7 @@ type Findings struct {
 	scene      scene
 	dials      dialLog
 	families   families
-	reconnects *reconnects // among
+	reconnects *reconnects // one of them
 	collectors []subscriber
 	view       view    // of the connection being added, and
 	subject    subject // what collectors see of it: kept to spare the allocator
