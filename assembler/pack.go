@@ -26,12 +26,23 @@ func halfOf(c *Conn) *uint32 {
 //	0x80+n      n zero words, 1 to 127
 //	shift<<4|n  n bytes, 1 to 8, of a word that has shift zero bytes below them
 //	n<<4|9      n bytes, 0 to 5, of the distance to the first packet's time
+//	i>>2<<4|12|i&3  the word that place i, 0 to 31, of recentWords holds
 const (
 	zeroRun   = 0x80
 	maxRun    = 0x7f
 	fromStart = 9
 	maxNear   = 5
+	again     = 12
 )
+
+// recentWords are the latest words by their hashes: the same stamps stand in
+// many places of a Conn. Both who packs and who unpacks keep them.
+type recentWords [32]uint64
+
+func (r *recentWords) place(w uint64) (int, *uint64) {
+	i := int(w * 0x9e3779b97f4a7c15 >> 59)
+	return i, &r[i]
+}
 
 // Pack appends c to b in about a tenth of its size.
 func (c *Conn) Pack(b []byte) []byte {
@@ -41,6 +52,7 @@ func (c *Conn) Pack(b []byte) []byte {
 	start := uint64(c.First.Time)
 	b = binary.LittleEndian.AppendUint64(b, start)
 	zeros := 0
+	var recent recentWords
 	for _, w := range wordsOf(c) {
 		if w == 0 {
 			zeros++
@@ -49,6 +61,12 @@ func (c *Conn) Pack(b []byte) []byte {
 		for ; zeros > 0; zeros -= min(zeros, maxRun) {
 			b = append(b, zeroRun+byte(min(zeros, maxRun)))
 		}
+		i, at := recent.place(w)
+		if *at == w {
+			b = append(b, byte(i>>2<<4|again|i&3))
+			continue
+		}
+		*at = w
 		b = packWord(b, w, start)
 	}
 	for ; zeros > 0; zeros -= min(zeros, maxRun) {
@@ -82,6 +100,7 @@ func (c *Conn) Unpack(b []byte) {
 	out := wordsOf(c)
 	start := binary.LittleEndian.Uint64(b)
 	b = b[8:]
+	var recent recentWords
 	for i := 0; i < words; {
 		code := b[0]
 		b = b[1:]
@@ -90,13 +109,20 @@ func (c *Conn) Unpack(b []byte) {
 			continue
 		}
 		high, low := int(code>>4), int(code&15)
-		if low == fromStart {
-			out[i] = start + unzigzag(little(b, high))
+		var w uint64
+		switch {
+		case low >= again:
+			w = recent[high<<2|low&3]
+		case low == fromStart:
+			w = start + unzigzag(little(b, high))
 			b = b[high:]
-		} else {
-			out[i] = little(b, low) << (8 * high)
+		default:
+			w = little(b, low) << (8 * high)
 			b = b[low:]
 		}
+		out[i] = w
+		_, at := recent.place(w)
+		*at = w
 		i++
 	}
 }

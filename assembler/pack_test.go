@@ -44,6 +44,9 @@ func TestPackUndoesItself(t *testing.T) {
 		}
 		start := rng.Uint64() >> rng.IntN(64)
 		c.First.Time = int64(start)
+		for range rng.IntN(200) {
+			w[rng.IntN(words)] = w[rng.IntN(words)]
+		}
 		for range rng.IntN(30) {
 			w[rng.IntN(words)] = uint64(c.First.Time) + uint64(rng.Int64N(1<<41)-1<<40)
 		}
