@@ -262,15 +262,9 @@ func (f *pcapng) frame(body []byte, id uint32, fixed int, r *record) {
 		r.iface = c.number
 		return
 	}
-	*r = record{
-		time:    t,
-		number:  f.count,
-		off:     uint32(fixed),
-		capLen:  capLen,
-		wireLen: max(wireLen, capLen),
-		iface:   c.number,
-		link:    c.link,
-	}
+	r.time, r.number = t, f.count
+	r.off, r.capLen, r.wireLen = uint32(fixed), capLen, max(wireLen, capLen)
+	r.iface, r.link, r.traits, r.problem = c.number, c.link, 0, NoProblem
 	if at := fixed + int(capLen+3)&^3; len(body)-at > 4 {
 		f.packetOptions(body[at:], c, r)
 	}
