@@ -236,6 +236,16 @@ func TestFindingsAddAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(20_000, flood); n > 0 {
 		t.Errorf("%v allocations for each SYN of a flood", n)
 	}
+	for _, name := range []string{"churn", "syn"} {
+		many := newTraffic(t, name)
+		f := classify.NewFindings(many.env)
+		for range 600_000 / (len(many.plain) + len(many.conns) + len(many.lone)) {
+			many.come(f)
+		}
+		if n := testing.AllocsPerRun(100, func() { many.come(f) }); n > 1 {
+			t.Errorf("%s: %v allocations for hundreds of connections", name, n)
+		}
+	}
 }
 
 // TestFindingsMemoryIsBounded: three times as many endpoints, clients and
