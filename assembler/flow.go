@@ -2,7 +2,6 @@ package assembler
 
 import (
 	"encoding/binary"
-	"unsafe"
 
 	"hangup/capture"
 )
@@ -193,15 +192,6 @@ const (
 	endLastData                     // its latest packet is that of lastData
 	endLastAck                      // ... that of lastNewAck; with neither it is coldEnd.last
 )
-
-// touch reads all cache lines of a record.
-func touch[T any](x *T) (sum uint64) {
-	words := unsafe.Slice((*uint64)(unsafe.Pointer(x)), unsafe.Sizeof(*x)/8)
-	for i := 0; i < len(words); i += 8 {
-		sum += words[i]
-	}
-	return sum
-}
 
 // cold is the other record of f.
 func (t *Tracker) cold(f *flow) *flowCold { return t.colds.at(f.cold) }

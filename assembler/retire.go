@@ -1,5 +1,11 @@
 package assembler
 
+import (
+	"unsafe"
+
+	"hangup/capture/prefetch"
+)
+
 // queue holds the connections that are over, in the order in which they ended.
 type queue struct {
 	list []ended
@@ -44,7 +50,7 @@ func (t *Tracker) retire(d dues) {
 func (t *Tracker) retireQueue(q *queue, before int64) {
 	for due := true; due; {
 		if q.head < len(q.list) && q.list[q.head].at < before {
-			t.block.sink += uint32(t.foresee(q, before))
+			t.foresee(q, before)
 		}
 		for n := 0; due && n < foreseen; n++ {
 			due = t.retireNext(q, before)
@@ -91,42 +97,49 @@ func (t *Tracker) overSince(e ended) (last int64, over bool) {
 	return 0, false
 }
 
-// foresee reads what retireQueue will need for the next few flows that are
-// due, so that the waits for memory run side by side: the flows, where the
-// table has them, and where it has the tombs that give way to theirs.
-func (t *Tracker) foresee(q *queue, before int64) (sum uint64) {
-	var flows [foreseen]*flow
-	var tags [2 * foreseen]uint32
-	n := 0
+// foresee has fetched what retireQueue will need for the next few flows that
+// are due: their records, where the table has them, and where it has the tombs
+// that give way to theirs; and of those after them what it will look at itself.
+func (t *Tracker) foresee(q *queue, before int64) {
+	var flows, colds, wides [foreseen]unsafe.Pointer
+	var slots [2 * foreseen]unsafe.Pointer
 	list := q.list[q.head:]
+	n, m := 0, 0
 	for _, e := range list[:min(foreseen, len(list))] {
-		if e.at >= before {
-			break
-		}
-		switch i := e.r.index(); e.r.kind() {
-		case aFlow:
-			flows[n] = t.flows.at(i)
-			sum += touch(flows[n])
+		if e.at < before && e.r.kind() == aFlow {
+			f := t.flows.at(e.r.index())
+			colds[n] = unsafe.Pointer(t.cold(f))
 			n++
-		case aNoted:
-			sum += touch(t.noted.at(i))
+			if f.bits&flowWide != 0 {
+				wides[m] = unsafe.Pointer(t.wide.at(f.client))
+				m++
+			}
 		}
 	}
-	for i, f := range flows[:n] {
-		k := t.cold(f)
-		sum += touch(k)
-		tags[i] = k.tag
-		if f.bits&flowWide != 0 {
-			sum += uint64(t.wide.at(f.client).client[15])
+	prefetch.Records(colds[:n], unsafe.Sizeof(flowCold{}))
+	prefetch.Records(wides[:m], unsafe.Sizeof(wide{}))
+	m = 0
+	for _, e := range list[min(foreseen, len(list)):min(2*foreseen, len(list))] {
+		switch e.r.kind() {
+		case aFlow:
+			flows[m] = unsafe.Pointer(t.flows.at(e.r.index()))
+			m++
+		case aNoted:
+			flows[m] = unsafe.Pointer(t.noted.at(e.r.index()))
+			m++
 		}
+	}
+	prefetch.Records(flows[:m], unsafe.Sizeof(flow{}))
+	for i, k := range colds[:n] {
+		slots[i] = t.table.first((*flowCold)(k).tag)
 	}
 	for i := range uint32(n) {
 		if next := t.tombs.next + i; int(next) < t.tombs.pool.used {
-			tags[n] = t.tombs.pool.at(next).tag
+			slots[n] = t.table.first(t.tombs.pool.at(next).tag)
 			n++
 		}
 	}
-	return sum + uint64(t.table.touch(tags[:n]))
+	prefetch.Records(slots[:n], 1)
 }
 
 // foreseen is how many flows foresee looks at: as many as the nearest cache

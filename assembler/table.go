@@ -126,14 +126,8 @@ func (tb *table) newPage() *slotPage {
 
 func (tb *table) page(tag uint32) *slotPage { return tb.dir[tag>>(32-tb.depth)] }
 
-// touch reads the slots where the searches for tags begin.
-func (tb *table) touch(tags []uint32) (sum uint32) {
-	dir, shift := tb.dir, 32-tb.depth
-	for _, tag := range tags {
-		sum += uint32(*dir[tag>>shift].at(tag))
-	}
-	return sum
-}
+// first is where the search for a tag begins.
+func (tb *table) first(tag uint32) unsafe.Pointer { return unsafe.Pointer(tb.page(tag).at(tag)) }
 
 // guess returns the first record with the tag, nearly always the right one.
 func (tb *table) guess(tag uint32) ref {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"unsafe"
 )
 
 // Slip is what of a packet is known before it is decoded: enough to tell who
@@ -108,6 +109,15 @@ func (b *Batch) Packet(s *Slip, room *Packet) *Packet {
 	room.Traits = Traits(s.bits&slipDirection) * Inbound
 	room.decodeSimple(b.Data[s.off:s.off+s.capLen], slipHeaders[s.bits>>slipHeader&slipHeaderMask], s.off)
 	return room
+}
+
+// Frame is where the bytes lie that Packet decodes, nil if it has nothing to
+// decode.
+func (b *Batch) Frame(s *Slip) unsafe.Pointer {
+	if s.bits&slipSimple == 0 {
+		return nil
+	}
+	return unsafe.Pointer(&b.Data[s.off])
 }
 
 // spread decodes all packets of the batch, and takes the slips away.
