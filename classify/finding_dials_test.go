@@ -51,7 +51,7 @@ func TestWinnersInAnyOrder(t *testing.T) {
 	}
 	var list []won
 	for i := range 200_000 {
-		w := winning{at: assembler.Stamp{Ref: 1, Time: rng.Int64N(1000 * second)}, client: rng.Uint64N(3) + 1, server: uint64(i)}
+		w := winning{at: assembler.Stamp{Ref: 1, Time: rng.Int64N(1000 * second)}, client: rng.Uint64N(3) + 1, server: uint64(i), n: 1}
 		list = append(list, won{team(mix(rng.Uint64N(50)+1) | 2), w})
 	}
 	var want families
@@ -66,6 +66,54 @@ func TestWinnersInAnyOrder(t *testing.T) {
 		}
 		if *got.won != *want.won || got.teams != want.teams {
 			t.Fatal("another order, other winners")
+		}
+	}
+}
+
+// TestRacesAreNoCoincidence: a failed dial of a host that connects all the
+// time has no winner, and one that another connection answers has, however
+// fast such dials follow each other and whatever the order of their ends.
+func TestRacesAreNoCoincidence(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 1))
+	const rivals = team(77<<20 | 2)
+	for _, x := range []struct {
+		name        string
+		losers      int
+		every       int64 // ns between losers
+		wins        int   // of the rivals, for each loser
+		told, least uint64
+	}{
+		{"a dial an hour", 10, 3600 * second, 1, 10, 10},
+		{"a dial a second", 300, second, 1, 300, 300},
+		{"a hundred dials a second", 3000, second / 100, 1, 3000, 3000},
+		{"one of 50 fails, slowly", 300, 10 * second, 50, 0, 0},
+		{"one of 50 fails", 300, second, 50, 0, 0},
+		{"one of 50 fails, fast", 20_000, second / 100, 50, 20, 0},
+	} {
+		type dial struct {
+			at   int64
+			lost bool
+		}
+		var dials []dial
+		for i := range x.losers {
+			at := int64(i+1) * x.every
+			dials = append(dials, dial{at, true})
+			for k := range x.wins {
+				dials = append(dials, dial{at + 300*milli + int64(k)*2*second/int64(x.wins), false})
+			}
+		}
+		rng.Shuffle(len(dials), func(i, j int) { dials[i], dials[j] = dials[j], dials[i] })
+		var f families
+		for i, d := range dials {
+			at := assembler.Stamp{Ref: 1, Time: d.at}
+			if d.lost {
+				f.lose(&loser{at: at, id: uint64(i), rivals: rivals, server: 5})
+			} else {
+				f.win(rivals, &winning{at: at, client: 9, server: 6, n: 1})
+			}
+		}
+		if n := uint64(f.judge()[5].n); n > x.told || n < x.least {
+			t.Errorf("%s: %d of %d lost a race", x.name, n, x.losers)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package classify
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 
 	"hangup/assembler"
@@ -31,6 +32,9 @@ const (
 	roundBits = 29
 	// losersKept take 1 MB.
 	losersKept = 1 << 14
+	// winsByChance and two for each loser may connect within eyeballsWindow:
+	// beyond that they are a host's usual traffic, and no answer to a loser.
+	winsByChance = 4
 )
 
 // winning is a dial that connected: the first of its team in its round.
@@ -38,6 +42,7 @@ type winning struct {
 	at             assembler.Stamp // of its SYN
 	heat           uint64          // team and round; 0: no dial
 	client, server uint64          // host and endpoint, as hashes; client is 0 if several connected in the round
+	n              uint32          // how many of the team connected in the round
 }
 
 // loser is a dial that failed.
@@ -73,7 +78,7 @@ func (f *families) add(x *subject) {
 		}
 	case o.Established.Seen():
 		if t := teamOf(&x.pair, link, o.V6); t != 0 {
-			f.win(t, &winning{at: x.syn, client: x.clientHash, server: x.serverHash})
+			f.win(t, &winning{at: x.syn, client: x.clientHash, server: x.serverHash, n: 1})
 		}
 	}
 }
@@ -98,6 +103,8 @@ func (f *families) win(t team, w *winning) {
 			if o.client != w.client {
 				o.client, w.client = 0, 0
 			}
+			o.n = max(o.n, o.n+1) // which may wrap
+			w.n = o.n
 			if w.before(o) {
 				*o = *w
 			}
@@ -122,7 +129,7 @@ func (w *winning) older(o *winning) bool {
 
 func (f *families) lose(l *loser) {
 	if l.at.Time < f.floor {
-		f.judgeOne(f.past, l)
+		f.judgeOne(f.past, l, 1)
 		return
 	}
 	if len(f.losers) == losersKept {
@@ -137,20 +144,35 @@ func (f *families) shed() {
 		f.past = eyeballs{}
 	}
 	f.floor = halfway(f.losers, func(l *loser) int64 { return l.at.Time })
-	kept := f.losers[:0]
-	for i := range f.losers {
-		if l := &f.losers[i]; l.at.Time < f.floor {
-			f.judgeOne(f.past, l)
-		} else {
-			kept = append(kept, *l)
-		}
-	}
-	f.losers = kept
+	f.judgeBefore(f.floor, f.past)
+	f.losers = slices.DeleteFunc(f.losers, func(l loser) bool { return l.at.Time < f.floor })
 }
 
-// judgeOne counts a loser if somebody won against it.
-func (f *families) judgeOne(into eyeballs, l *loser) {
-	w := f.winner(l)
+// judgeBefore judges the losers before the given time (ns).
+func (f *families) judgeBefore(end int64, into eyeballs) {
+	all := f.losers // in no order that means anything
+	slices.SortFunc(all, func(a, b loser) int {
+		return cmp.Or(cmp.Compare(a.rivals, b.rivals), cmp.Compare(a.at.Time, b.at.Time), cmp.Compare(a.id, b.id))
+	})
+	from, to := 0, 0 // all[from:to] have the same rivals about the same time
+	for i := range all {
+		l := &all[i]
+		for all[from].rivals != l.rivals || all[from].at.Time <= l.at.Time-eyeballsWindow {
+			from++
+		}
+		for to < len(all) && (all[to].rivals < l.rivals || all[to].rivals == l.rivals && all[to].at.Time < l.at.Time+eyeballsWindow) {
+			to++
+		}
+		if l.at.Time < end {
+			f.judgeOne(into, l, to-from)
+		}
+	}
+}
+
+// judgeOne counts a loser if somebody won against it; it is one of so many
+// with the same rivals about that time.
+func (f *families) judgeOne(into eyeballs, l *loser, losers int) {
+	w := f.winner(l, losers)
 	if w == nil {
 		return
 	}
@@ -163,11 +185,13 @@ func (f *families) judgeOne(into eyeballs, l *loser) {
 }
 
 // winner is the dial of the rivals that began next to l, rather behind it than
-// before; nil if there is none about that time, or several hosts' could be it.
-func (f *families) winner(l *loser) (found *winning) {
+// before; nil if there is none about that time, if several hosts' could be it,
+// or if so many connected, for so few losers, that one would be there by chance.
+func (f *families) winner(l *loser, losers int) (found *winning) {
 	if f.teams[l.rivals>>6%64]&(1<<(l.rivals>>12%64)) == 0 {
 		return nil
 	}
+	won := uint64(0)
 	for r := (l.at.Time - eyeballsWindow) >> roundBits; r <= (l.at.Time+eyeballsWindow)>>roundBits; r++ {
 		heat := l.rivals.heat(r)
 		p := f.place(heat)
@@ -177,7 +201,7 @@ func (f *families) winner(l *loser) (found *winning) {
 			if w.heat != heat || d <= -eyeballsWindow || d >= eyeballsWindow {
 				continue
 			}
-			if w.client == 0 || found != nil && found.client != w.client {
+			if won += uint64(w.n); w.client == 0 || found != nil && found.client != w.client || won > winsByChance+2*uint64(losers) {
 				return nil
 			}
 			if found == nil || found.at.Time < l.at.Time {
@@ -201,9 +225,7 @@ func (f *families) clone() families {
 // judge tells of all dials that lost a race.
 func (f *families) judge() eyeballs {
 	out := eyeballs{}
-	for i := range f.losers {
-		f.judgeOne(out, &f.losers[i])
-	}
+	f.judgeBefore(math.MaxInt64, out)
 	out.join(f.past)
 	return out
 }
