@@ -75,8 +75,7 @@ type Analysis struct {
 	spare    assembler.Conn      // what was packed is unpacked into it
 	lone     assembler.Conn      // a lone SYN is expanded into it
 	loneVerdicts
-	checked int64  // when Clock last looked for what is ripe
-	touched uint32 // what was only read to be near, lest the reads be optimised away
+	checked int64 // when Clock last looked for what is ripe
 }
 
 // held are connections not judged yet: it hangs on where the capture ends.

@@ -107,15 +107,7 @@ func everyCapture(t *testing.T) iter.Seq2[string, []byte] {
 func eachCapture(t *testing.T, yield func(string, []byte) bool) bool {
 	t.Helper()
 	for _, file := range storyFiles(t) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := story.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pcap, err := s.Pcap()
+		pcap, err := story.Capture(file)
 		if err != nil {
 			t.Fatal(err)
 		}

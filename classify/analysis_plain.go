@@ -5,11 +5,7 @@ import "hangup/assembler"
 // AddPlain takes connections of which nothing is unusual: Add for what they
 // stand for, at a fraction of the cost. The list is not kept.
 func (a *Analysis) AddPlain(list []assembler.Plain) {
-	sum := uint32(0)
-	for i := range list {
-		sum += a.near.twins.touch(&list[i].Outline)
-	}
-	a.touched += sum
+	a.near.twins.foresee(list)
 	for i := range list {
 		a.addPlain(&list[i])
 	}

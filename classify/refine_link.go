@@ -3,8 +3,10 @@ package classify
 import (
 	"cmp"
 	"slices"
+	"unsafe"
 
 	"hangup/assembler"
+	"hangup/capture/prefetch"
 )
 
 // identity is what a NAT leaves alone: both initial sequence numbers.
@@ -70,12 +72,17 @@ func twinHash(o *assembler.Outline) uint32 {
 	return o.Ends[assembler.Client].ISN*0x9e3779b1 ^ o.Ends[assembler.Server].ISN*0x85ebca77
 }
 
-// touch reads where add will look.
-func (t *twins) touch(o *assembler.Outline) uint32 {
+// foresee has fetched where add will look.
+func (t *twins) foresee(list []assembler.Plain) {
 	if t.table == nil {
-		return 0
+		return
 	}
-	return t.table[twinHash(o)>>(32-twinBits)][0]
+	var places [16]unsafe.Pointer // a list is hardly longer
+	n := min(len(list), len(places))
+	for i := range places[:n] {
+		places[i] = unsafe.Pointer(&t.table[twinHash(&list[i].Outline)>>(32-twinBits)])
+	}
+	prefetch.Records(places[:n], 1)
 }
 
 // link notes that two are the same.

@@ -84,15 +84,7 @@ func TestExamplesStories(t *testing.T) {
 		}
 		for _, file := range files {
 			t.Run(dir+"/"+filepath.Base(file), func(t *testing.T) {
-				text, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				s, err := story.Parse(text)
-				if err != nil {
-					t.Fatal(err)
-				}
-				pcap, err := s.Pcap()
+				pcap, err := story.Capture(file)
 				if err != nil {
 					t.Fatal(err)
 				}

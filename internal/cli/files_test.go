@@ -47,15 +47,7 @@ func TestTrackersStories(t *testing.T) {
 		t.Fatalf("no stories: %v", err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := story.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pcap, err := s.Pcap()
+		pcap, err := story.Capture(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package story
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -34,6 +35,19 @@ type Story struct {
 	snaplen int
 	packets []Emitted
 	labels  map[string]int
+}
+
+// Capture reads the file of a story and writes its packets as a pcap file.
+func Capture(file string) ([]byte, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return s.Pcap()
 }
 
 // Parse reads a story's file and compiles its packets section. An error in

@@ -62,15 +62,7 @@ func stories(t *testing.T) []string {
 
 func compile(t *testing.T, file string) []byte {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := story.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pcap, err := s.Pcap()
+	pcap, err := story.Capture(file)
 	if err != nil {
 		t.Fatal(err)
 	}
