@@ -39,8 +39,16 @@ type Finding struct {
 	Evidence     []Evidence // packets of the examples
 	Advice       string     // what to do, in Go where Go can do something
 	Alternatives []string   // other readings that the packets leave open
-	harm         float64    // rank within a severity: about how many connections suffered
-	provers      []uint64   // the connection that each line of Evidence is about
+	// Also are the kinds of findings that this one tells as well, since they
+	// would tell the same facts again.
+	Also    []string
+	harm    float64  // rank within a severity: about how many connections suffered
+	provers []uint64 // the connection that each line of Evidence is about
+
+	// What tellOnce compares, of findings that may tell the facts of another.
+	retries *retries
+	burst   *burst
+	timer   *quietTimer
 }
 
 // Number is one measure of a finding.

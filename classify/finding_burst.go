@@ -53,6 +53,11 @@ type badEnd struct {
 	side            assembler.Side
 }
 
+// silent reports whether one end stopped answering.
+func (e *badEnd) silent() bool {
+	return e.cause == RetransmissionTimeout || e.cause == PeerVanished || e.cause == KeepaliveTimeout
+}
+
 // burst is ends close together, and how many there were per second otherwise.
 type burst struct {
 	ends  []badEnd
@@ -213,7 +218,7 @@ func most[K comparable](ends []badEnd, key func(*badEnd) K) (best K, share float
 func (b *burst) report() Finding {
 	ends := b.ends
 	f := Finding{Kind: KindBurst, Severity: Serious, Confidence: Likely, Total: uint64(len(ends)),
-		First: ends[0].Time, Last: ends[len(ends)-1].Time, harm: float64(len(ends))}
+		First: ends[0].Time, Last: ends[len(ends)-1].Time, harm: float64(len(ends)), burst: b}
 	for i := range min(len(ends), maxExamples) {
 		e := &ends[i]
 		f.Connections = append(f.Connections, e.id)
@@ -254,7 +259,7 @@ func (b *burst) report() Finding {
 	}
 	silent := 0
 	for i := range ends {
-		silent += b2i(ends[i].cause == RetransmissionTimeout || ends[i].cause == PeerVanished || ends[i].cause == KeepaliveTimeout)
+		silent += b2i(ends[i].silent())
 	}
 	f.What = "So many connections do not end badly in the same moment by chance. " + event(by, sameBy >= shared, float64(silent) >= shared*float64(len(ends)), sameServer >= shared || sameHost >= shared, sameClient >= shared)
 	f.Advice = "Compare the time with deployments, restarts, failovers and network changes. For planned stops drain first: fail the readiness check, wait until no new connections come, then http.Server.Shutdown or grpc.Server.GracefulStop with a deadline below the orchestrator's kill."

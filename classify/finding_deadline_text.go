@@ -35,6 +35,9 @@ func (u *timerUse) report(k timerKey, by clock, j int, dropped uint64) Finding {
 	if sev == Info {
 		f.harm = 0
 	}
+	if by == sinceQuiet {
+		f.timer = &quietTimer{k, r}
+	}
 	u.spell(&f, k, by, h, dur(r))
 	return f
 }

@@ -213,6 +213,7 @@ func (f *Findings) Finish(inputs ...capture.Input) []Finding {
 	for _, k := range f.collectors {
 		list = append(list, k.finish(&s)...)
 	}
+	list = tellOnce(list)
 	slices.SortFunc(list, func(a, b Finding) int {
 		trust := func(f *Finding) int { return -b2i(f.Kind == KindUntrusted && f.Severity >= Warning) }
 		return cmp.Or(cmp.Compare(trust(&a), trust(&b)), cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.harm, a.harm),

@@ -97,6 +97,7 @@ func (s *scans) knock(x *subject, t *target, flood int) {
 
 func (r *reconnects) knock(x *subject, l *assembler.Lone) {
 	a, t := r.by.at(&x.pair, x.pairHash), l.SYN.Time
+	a.why.add(x.v.Cause)
 	a.next(span{t, t})
 	if !a.vain.again(t, t) {
 		a.vain.add(failure{n: 1, first: t, last: t, end: t, shown: example{

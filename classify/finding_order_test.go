@@ -106,7 +106,7 @@ func sameInAnyOrder(t *testing.T, name string, env classify.Env, list []judged, 
 // differ says how two lists of findings differ, "" if they do not.
 func differ(want, got []classify.Finding, tolerance float64) string {
 	name := func(f *classify.Finding) string {
-		return fmt.Sprintf("%s %s %v", f.Kind, f.Severity, f.Where)
+		return fmt.Sprintf("%s %v %s %v", f.Kind, f.Also, f.Severity, f.Where)
 	}
 	byName := func(list []classify.Finding) []classify.Finding {
 		list = slices.Clone(list)

@@ -120,6 +120,7 @@ func (g *race) race(server endpoint, dropped uint64) Finding {
 	f.number("closes of quiet connections by the server", float64(g.idle.total), "")
 	f.seconds("server's idle timer, inferred", timer)
 	f.overflow(dropped)
+	f.timer = &quietTimer{timerKey{server, assembler.Server}, timer}
 	f.Title = fmt.Sprintf("%s crossed the FIN by which %s closed a quiet connection, and were lost.", upper(plural(g.hit.n, "request")), server)
 	f.What = fmt.Sprintf("The server closes connections that have been quiet for about %s. At that very moment the client sent its next request: both were on their way at once, "+
 		"so the client could not know, and the server's kernel answered with RST. The client's program sees ECONNRESET, EPIPE or EOF for a request that was never processed.", dur(timer))

@@ -47,6 +47,7 @@ const reconnectsMax = 1 << 10
 type attempts struct {
 	vain  failures
 	early []span // the first keptIntervals+1 of them, in order
+	why   causes
 }
 
 // series is one run of attempts.
@@ -83,6 +84,7 @@ func fruitless(c *assembler.Conn, v *Verdict) bool {
 func (r *reconnects) add(x *subject) {
 	c := x.c
 	a := r.by.at(&x.pair, x.pairHash)
+	a.why.add(x.v.Cause)
 	a.next(span{c.First.Time, c.Last.Time})
 	if a.vain.again(c.First.Time, c.Last.Time) {
 		return
@@ -193,12 +195,14 @@ func (r *reconnects) finish(s *scene) (list []Finding) {
 		if w.n < reconnectMin || len(w.intervals) < fitMin {
 			continue
 		}
-		list = append(list, w.report(k, runs, r.by.dropped+r.ledger.pairs.dropped))
+		list = append(list, w.report(k, a.why, runs, r.by.dropped+r.ledger.pairs.dropped))
 	}
 	return list
 }
 
-func (a *series) report(k relation, runs int, dropped uint64) Finding {
+const loopHarm = "Attempts that come this often and never slow down keep a server busy that is just coming back, fill logs, and use up local ports."
+
+func (a *series) report(k relation, why causes, runs int, dropped uint64) Finding {
 	// The first intervals show a growth before it reaches its cap.
 	law := fitIntervals(a.intervals[:min(len(a.intervals), keptIntervals)])
 	mean := a.mean()
@@ -230,10 +234,11 @@ func (a *series) report(k relation, runs int, dropped uint64) Finding {
 		end = fmt.Sprintf("the next one succeeded, %s after the first", dur(a.success-a.first))
 	}
 	f.overflow(dropped)
+	f.retries = &retries{k.server, client, a.n, mean, law, why}
 	f.Title = fmt.Sprintf("%s dialled %s in vain %d times in a row; %s.", client, k.server, a.n, end)
-	f.What = fmt.Sprintf("Every attempt failed, or was dropped before the server sent a byte. The intervals between them are %s. ", law)
+	f.What = fmt.Sprintf(everyAttempt+"The intervals between them are %s. ", law)
 	if loop {
-		f.What += "Attempts that come this often and never slow down keep a server busy that is just coming back, fill logs, and use up local ports."
+		f.What += loopHarm
 		f.Advice = "Wait between attempts: double the delay from about 100 ms up to 30 s or so, multiply it by a random factor between 0.5 and 1 (math/rand/v2), and stop when the context's deadline is over. " +
 			"Reset the delay only once a connection has proved useful, not when Dial returns: a proxy in front of a dead server accepts, and drops."
 		return f

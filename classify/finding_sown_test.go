@@ -77,7 +77,7 @@ func compare(sown []generate.Sown, findings []classify.Finding) (hit []bool, fau
 	for _, s := range sown {
 		ok := false
 		for i := range findings {
-			if findings[i].Kind == s.Kind && names(&findings[i], s.Where) {
+			if (findings[i].Kind == s.Kind || slices.Contains(findings[i].Also, s.Kind)) && names(&findings[i], s.Where) {
 				hit[i], ok = true, true
 			}
 		}
@@ -130,7 +130,7 @@ func perKind(sown []generate.Sown, findings []classify.Finding, hit []bool) stri
 			}
 		}
 		for i, f := range findings {
-			if f.Kind == kind {
+			if f.Kind == kind || slices.Contains(f.Also, kind) {
 				got++
 				if hit[i] {
 					right++

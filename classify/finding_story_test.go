@@ -100,7 +100,7 @@ func sameFindings(t *testing.T, a *classify.Analysis, in []capture.Input, packet
 	t.Helper()
 	var got []string
 	for _, f := range a.Findings(in...) {
-		got = append(got, f.Kind+" "+f.Severity.String())
+		got = append(got, strings.Join(append([]string{f.Kind}, f.Also...), "+")+" "+f.Severity.String())
 		whole(t, a, packets, &f)
 	}
 	if got == nil {
@@ -111,7 +111,7 @@ func sameFindings(t *testing.T, a *classify.Analysis, in []capture.Input, packet
 	if !slices.Equal(got, want) {
 		t.Errorf("found %q, want %q", got, want)
 		for _, f := range a.Findings(in...) {
-			t.Logf("%s: %s", f.Kind, f.Title)
+			t.Logf("%s: %s %s", f.Kind, f.Title, f.What)
 		}
 	}
 }
@@ -122,6 +122,11 @@ func whole(t *testing.T, a *classify.Analysis, packets int, f *classify.Finding)
 	t.Helper()
 	if !slices.Contains(classify.FindingKinds(), f.Kind) {
 		t.Errorf("%s is not among FindingKinds", f.Kind)
+	}
+	for _, kind := range f.Also {
+		if !slices.Contains(classify.FindingKinds(), kind) || kind == f.Kind {
+			t.Errorf("%s also tells %s", f.Kind, kind)
+		}
 	}
 	if !strings.HasSuffix(f.Title, ".") || strings.Count(f.What, ".") < 2 || len(f.Numbers) == 0 {
 		t.Errorf("%s: incomplete: title %q, what %q, %d numbers", f.Kind, f.Title, f.What, len(f.Numbers))
@@ -161,9 +166,11 @@ func TestFindingKindsHaveStories(t *testing.T) {
 		found := map[string]bool{}
 		for line := range strings.Lines(findings) {
 			kind, _, _ := strings.Cut(line, " ")
-			found[kind] = true
-			if shown[kind] != kind {
-				shown[kind] = name
+			for kind := range strings.SplitSeq(kind, "+") {
+				found[kind] = true
+				if shown[kind] != kind {
+					shown[kind] = name
+				}
 			}
 		}
 		for _, kind := range classify.FindingKinds() {

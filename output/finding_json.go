@@ -17,6 +17,7 @@ type jsonPlace struct {
 type jsonFinding struct {
 	Type         string         `json:"type"`
 	Kind         string         `json:"kind"`
+	Also         []string       `json:"also,omitempty"`
 	Severity     string         `json:"severity"`
 	Confidence   string         `json:"confidence"`
 	Title        string         `json:"title"`
@@ -34,7 +35,7 @@ type jsonFinding struct {
 
 func newFinding(f *classify.Finding, r refs) *jsonFinding {
 	j := &jsonFinding{
-		Type: "finding", Kind: f.Kind, Severity: f.Severity.String(), Confidence: f.Confidence.String(), Title: f.Title, What: f.What,
+		Type: "finding", Kind: f.Kind, Also: f.Also, Severity: f.Severity.String(), Confidence: f.Confidence.String(), Title: f.Title, What: f.What,
 		Numbers: []jsonNumber{}, Where: []jsonPlace{}, Connections: append([]uint64{}, f.Connections...), Total: f.Total,
 		Evidence: []jsonEvidence{}, Advice: f.Advice, Alternatives: append([]string{}, f.Alternatives...),
 	}

@@ -123,7 +123,8 @@ func (a *Alarm) NeedsFindings() bool { return len(a.finding) > 0 }
 // finding of a kind named was made.
 func (a *Alarm) Rings(r *Report) bool {
 	for i := range r.Findings {
-		if a.finding[r.Findings[i].Kind] {
+		f := &r.Findings[i]
+		if a.finding[f.Kind] || slices.ContainsFunc(f.Also, func(kind string) bool { return a.finding[kind] }) {
 			return true
 		}
 	}
