@@ -5,9 +5,11 @@ A live socket sent a RST where a FIN would have been polite: its program, or its
 
 Proof: RST+ACK with the next sequence number and the socket's own window, timestamp and hop count (RFC 9293 3.10.5 ABORT; tcp_disconnect, tcp_send_active_reset). Causes: SetLinger(0) and Close, a proxy that tears down, ss -K, a killed process with unread data. The peer's next call gets ECONNRESET, once; after that Read returns io.EOF, so that logs look graceful.
 
-Looks alike: Close with unread data sends exactly the same packet and remains an alternative wherever anything had been received. macOS, BSD and Windows leave timestamps out of such a RST, and so does a firewall that forges one.`
+Looks alike: Close with unread data sends exactly the same packet and remains an alternative wherever anything had been received; where nothing shows that the last of it was read, neither is likelier. macOS, BSD and Windows leave timestamps out of such a RST, and so does a firewall that forges one.`
 
 const adviseAbortiveClose = `On the aborting side look for SetLinger(0), a proxy's or load balancer's hard limit, a crash or kill at that time. On the other side treat ECONNRESET (errors.Is(err, syscall.ECONNRESET)) as "unknown outcome": retry only what is idempotent, on a new connection. To end a connection without losing data, call CloseWrite, read until io.EOF, then Close.`
+
+const adviseEither = `Look first at what the resetting side had received and not answered: if its program calls Close before reading that to its end, reading it will do (io.Copy(io.Discard, conn) with a deadline, or CloseWrite and then Read until io.EOF; in HTTP the body, of a request as of a response). Else look for SetLinger(0), a proxy's or load balancer's hard limit, a crash or kill at that time. On the other side treat ECONNRESET (errors.Is(err, syscall.ECONNRESET)) as "unknown outcome": retry only what is idempotent, on a new connection.`
 
 const docFastClose = `
 An MPTCP connection aborted with MP_FASTCLOSE.

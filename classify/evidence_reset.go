@@ -127,7 +127,7 @@ func (p *proof) unread() {
 		return
 	}
 	e, o := p.v.c.End(r.Side), p.v.c.End(r.Side.Peer())
-	if n := unanswered(r); n > 0 {
+	if n := unanswered(r); n > 0 && o.LastData.Time <= r.Time {
 		p.add(o.LastData, r.Side.Peer(), "last of %s that the %s acknowledged and never answered", plural(n, "byte"), r.Side)
 	}
 	switch held := windowHeld(p.v, r); {

@@ -20,6 +20,9 @@ func Explain(c *assembler.Conn, v Verdict, env Env) Result {
 	if rule := v.Rule(); rule != nil {
 		r.Advice = rule.Advice
 	}
+	if v.Even() {
+		r.Advice = adviseEither
+	}
 	r.IdleBeforeEnd = w.idleBeforeEnd(&v)
 	if env.EncapName != nil && c.Encap != 0 {
 		r.Encap = env.EncapName(c.Encap)
@@ -79,6 +82,9 @@ func (v *view) evidence(out *Verdict) []Evidence {
 	case StillOpen:
 		p.add(v.c.Last, lastSide(v.c), "the last packet")
 	default:
+		if out.Even() {
+			p.unread()
+		}
 		p.reset()
 		p.mptcp()
 	}

@@ -185,6 +185,8 @@ func closeWithUnreadData(v *view) (finding, bool) {
 	polite := endsWithAlert(v.c, v.sender()) && v.receiver().FirstData.Seen()
 	shown := unreadShown(v, r) || polite
 	if !shown && (unanswered(r) == 0 || v.asked() == r.Side && r.AckBehind == 0) {
+		// abortive-close names it, and as no more than possible where nothing
+		// shows that the answer was read.
 		return finding{}, false
 	}
 	f := finding{Reset, v.aborter(), Possible, doubts{{AbortiveClose, WhyReadUnknown}}}
@@ -255,7 +257,7 @@ func abortiveClose(v *view) (finding, bool) {
 	}
 	if v.receiver().FirstData.Seen() {
 		f.alts.add(Alternative{CloseWithUnreadData, WhyUnreadUnknown})
-		if refuses(v, r) {
+		if refuses(v, r) || !readsAnswers(v, r) {
 			f.confidence = Possible
 		}
 	}
@@ -265,6 +267,16 @@ func abortiveClose(v *view) (finding, bool) {
 	}
 	v.mayBeForged(&f)
 	return f, true
+}
+
+// readsAnswers reports whether the aborter's program most likely had read what
+// came last: nothing came since it spoke, or it had gone on speaking after
+// about as much before. Neither the RST nor the window tells: they are the
+// same whether one byte is left or none (tcp_close empties the queue before
+// tcp_send_active_reset; tcp_select_window rounds what little was unread away).
+func readsAnswers(v *view, r *assembler.Reset) bool {
+	n := unanswered(r)
+	return n == 0 || v.c.End(r.Side.Peer()).Bytes >= uint64(r.AckBehind)+n+n/2
 }
 
 // refuses reports whether the aborter answered with one short message and

@@ -147,6 +147,21 @@ type FirstEnd struct {
 	Network bool // an ICMP error from neither end; Side is then the end it speaks for
 }
 
+// Even reports whether the packets do not say at all if the one who reset had
+// aborted by choice or had closed with something unread: whichever of the two
+// names the cause, the other is as likely.
+func (v *Verdict) Even() bool {
+	if v.Confidence != Possible || v.By == ByBoth {
+		return false
+	}
+	for _, a := range v.Alt[:v.NAlt] {
+		if v.Cause == AbortiveClose && a.Cause == CloseWithUnreadData || v.Cause == CloseWithUnreadData && a.Cause == AbortiveClose {
+			return true
+		}
+	}
+	return false
+}
+
 // EndFlag is the kind of a first end.
 type EndFlag uint8
 

@@ -20,7 +20,7 @@ type teller struct {
 // sentence is the verdict for a reader in a hurry.
 func (t teller) sentence() string {
 	s := t.told()
-	if t.Confidence == classify.Possible && t.Class != classify.Open {
+	if t.Confidence == classify.Possible && t.Class != classify.Open && !t.Even() {
 		return "Possibly: " + strings.ToLower(s[:1]) + s[1:]
 	}
 	return s
@@ -103,6 +103,9 @@ func (t teller) reset() string {
 }
 
 func (t teller) aborted(x assembler.Side) string {
+	if t.Even() {
+		return fmt.Sprintf("The %s cut the connection with a RST%s: by choice, or because it closed with data unread.", x, t.resetWhen())
+	}
 	switch t.Cause {
 	case classify.CloseWithUnreadData:
 		unread := ""
