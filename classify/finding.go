@@ -112,13 +112,16 @@ type group struct {
 }
 
 // note counts a connection, and keeps it as an example if it is among the earliest.
-func (g *group) note(x *subject, at int64, points ...point) {
+func (g *group) note(x *subject, at int64, points ...point) { g.noted(x, x.o.ID, at, points...) }
+
+// noted is note for another connection of the same pair.
+func (g *group) noted(x *subject, id uint64, at int64, points ...point) {
 	g.count(at)
 	g.clients.addHash(&x.pair.client, x.clientHash)
-	if !g.wants(at, x.o.ID) {
+	if !g.wants(at, id) {
 		return
 	}
-	e := example{id: x.o.ID, at: at}
+	e := example{id: id, at: at}
 	copy(e.points[:], points)
 	g.keep(&e)
 }

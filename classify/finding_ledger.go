@@ -3,6 +3,7 @@ package classify
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"hangup/assembler"
 )
@@ -12,11 +13,12 @@ import (
 // here for the healthy traffic beside what they have found.
 //
 // It is bounded by serversMax (of up to 5 kB each, once there are more than
-// fewMoments dials) and pairsMax (up to 0.6 kB, and timedMax of them 12 kB more).
+// fewMoments dials) and pairsMax (up to 0.6 kB, and timedMax of them 12 kB more), and earlyDials.
 type ledger struct {
 	servers table[endpoint, serverStat]
 	pairs   table[relation, pairStat]
-	timed   int               // pairs with portTimes, at most
+	timed   int // pairs with portTimes, at most
+	early   earlyDials
 	untimed uint64            // dials of pairs that would deserve them
 	once    [strangers]uint64 // the latest pairs that were in a flood, as hashes
 }
@@ -190,7 +192,7 @@ func relationHash(client, server uint64) uint64 { return mix(client*3 ^ server) 
 
 func (l *ledger) clone() *ledger {
 	return &ledger{
-		timed: l.timed, untimed: l.untimed, once: l.once,
+		timed: l.timed, untimed: l.untimed, once: l.once, early: earlyDials{slices.Clone(l.early.ring), l.early.n},
 		servers: l.servers.clone(func(s *serverStat) {
 			s.ok.part()
 			if s.dialled != nil {

@@ -213,3 +213,22 @@ func TestRenumber(t *testing.T) {
 		}
 	}
 }
+
+// TestPortsInAnyOrder: peaks of ports and of TIME_WAIT are the same to the
+// last socket whichever connections end first, with other clients' dials
+// between those of a pair.
+func TestPortsInAnyOrder(t *testing.T) {
+	for _, n := range []int{3_200, 15_000} {
+		_, a, _ := told(t, []byte("Made.\n\n-- packets --\n"+churn(1, n, 50, "client")))
+		sameInAnyOrder(t, fmt.Sprint(n, " dials"), a.Env(), judgedOf(a), 0)
+	}
+	if testing.Short() {
+		return
+	}
+	var pcap bytes.Buffer
+	if _, _, err := generate.WriteSown(&pcap, generate.SownMix{Connections: 50_000}); err != nil {
+		t.Fatal(err)
+	}
+	a, in := gather(t, &pcap)
+	sameInAnyOrder(t, "sown", a.Env(), judgedOf(a), 0, in...)
+}

@@ -44,6 +44,7 @@ type portUse struct {
 	failed   uint32
 	systems  [numSystems]uint32
 	min, max uint16     // client ports seen
+	early    uint64     // the latest of the dials that earlyDials keep
 	over     *portTimes // nil until there are portsTimed dials
 }
 
@@ -58,8 +59,7 @@ type portTimes struct {
 }
 
 // portsTimed is from how many dials on a client's ports are counted over
-// time: one percent of the range, so that the ones before, whichever they
-// are, do not matter.
+// time: one percent of the range.
 const portsTimed = 256
 
 func (u *portUse) add(x *subject, l *ledger) {
@@ -67,7 +67,6 @@ func (u *portUse) add(x *subject, l *ledger) {
 	if !o.Established.Seen() {
 		u.failed++
 	}
-	over := u.dial(o.Ends[assembler.Client].Port, x.system(assembler.Client), l)
 	by := assembler.Client
 	switch {
 	case v.Class != Graceful:
@@ -77,41 +76,67 @@ func (u *portUse) add(x *subject, l *ledger) {
 	default:
 		u.byClient++
 	}
-	if over == nil {
+	var once portDial
+	d := u.dial(x, o.Ends[assembler.Client].Port, x.system(assembler.Client), l, &once)
+	if d == nil {
 		return
 	}
-	over.add(x)
-	if v.Class == Graceful {
-		over.closed.note(x, o.First.Time, point{o.Ends[by].FIN, by, saysFIN, 0})
+	d.id, d.began, d.orderly = o.ID, o.First.Time, v.Class == Graceful
+	d.by, d.fin, d.lasted = by, o.Ends[by].FIN, o.Last.Time-o.First.Time
+	d.held, d.waiting, d.serverTW = span{}, false, span{}
+	if t := x.tenure(assembler.Client); t.some {
+		d.held, d.waiting, d.waits = span{t.from, t.until}, t.waiting, t.waits
 	}
+	if t := x.tenure(assembler.Server); t.waiting {
+		d.serverTW = span{t.waits, t.until}
+	}
+	u.took(x, d, &once)
 }
 
-// dial counts a dial, of which the result, if any, is to be told more.
-func (u *portUse) dial(from uint16, os System, l *ledger) *portTimes {
+// dial counts a dial, and returns where to tell more of it, nil if nothing
+// more is asked: once for one that is counted at once.
+func (u *portUse) dial(x *subject, from uint16, os System, l *ledger, once *portDial) *portDial {
 	if u.min == 0 || from < u.min {
 		u.min = from
 	}
 	u.max = max(u.max, from)
 	u.systems[os]++
-	if u.tried++; u.tried >= portsTimed && u.over == nil && l.mayTime() {
-		u.over = new(portTimes)
+	u.tried++
+	switch {
+	case u.over != nil:
+		return once
+	case u.tried < portsTimed:
+		return l.early.next(&u.early)
+	case !l.mayTime():
+		return nil
 	}
-	return u.over
+	u.over = new(portTimes)
+	l.early.before(u.early, func(d *portDial) { u.over.add(x, d) })
+	return once
 }
 
-func (u *portTimes) add(x *subject) {
-	u.dials.add(x.o.First.Time)
-	if x.v.Class == Graceful {
-		u.lifetime.add(x.o.Last.Time - x.o.First.Time)
+// took counts the ports of a dial, unless that waits until there are more.
+func (u *portUse) took(x *subject, d, once *portDial) {
+	if d == once {
+		u.over.add(x, d)
 	}
-	if t := x.tenure(assembler.Client); t.some {
-		u.held.add(t.from, t.until)
-		if t.waiting {
-			u.clientTW.add(t.waits, t.until)
+}
+
+// add counts a dial of the pair of x.
+func (u *portTimes) add(x *subject, d *portDial) {
+	u.dials.add(d.began)
+	if d.orderly {
+		u.lifetime.add(d.lasted)
+		u.closed.noted(x, d.id, d.began, point{d.fin, d.by, saysFIN, 0})
+	}
+	if d.held.to != 0 {
+		u.held.add(d.held.from, d.held.to)
+		if d.waiting {
+			u.clientTW.add(d.waits, d.held.to)
 		}
 	}
-	if t := x.tenure(assembler.Server); t.waiting {
-		u.serverTW.add(t.waits, t.until)
+	if d.serverTW.to != 0 {
+		u.serverTW.add(d.serverTW.from, d.serverTW.to)
 	}
 }
 
