@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -23,12 +24,13 @@ func Expand(args []string) ([]string, error) {
 		case filepath.Base(arg) == "...":
 			found, err = below(filepath.Dir(arg))
 		case strings.ContainsAny(arg, "*?["):
-			if found, err = filepath.Glob(arg); len(found) == 0 {
-				found = []string{arg}
+			// What is no pattern after all is the name of a file that is missing.
+			if match, err := filepath.Glob(arg); err == nil && len(match) > 0 {
+				found = match
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w, check the name", arg, err)
+			return nil, fmt.Errorf("%s: %w", arg, err)
 		}
 		names = append(names, found...)
 	}
@@ -48,8 +50,11 @@ func below(dir string) ([]string, error) {
 		}
 		return err
 	})
-	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("no capture below %s", dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("no directory %s: %w, check its name", dir, fs.ErrNotExist)
+	case err == nil && len(names) == 0:
+		err = fmt.Errorf("no file below %s has a capture's name (.pcap, .pcapng, .cap, ...), name the files themselves", dir)
 	}
 	return names, err
 }

@@ -97,6 +97,11 @@ func Open(names []string, cfg OpenConfig) (Source, error) {
 	return s, s.usable()
 }
 
+func isDirectory(name string) error {
+	dir := strings.TrimRight(name, "/")
+	return fmt.Errorf("%s: is a directory, name the captures in it: %s/*.pcap*, or %s/... for all below it", name, dir, dir)
+}
+
 // refuse finds inputs that are not there, and those given twice.
 func (s *files) refuse() {
 	stdin := false
@@ -115,7 +120,7 @@ func (s *files) refuse() {
 			continue
 		}
 		if info.IsDir() {
-			in.Err, in.Broken = fmt.Errorf("%s: is a directory, name the captures in it: %s/*.pcap*", in.Name, strings.TrimRight(in.Name, "/")), true
+			in.Err, in.Broken = isDirectory(in.Name), true
 			continue
 		}
 		in.info = info

@@ -26,7 +26,7 @@ func TestOpenErrors(t *testing.T) {
 		{"none", nil, "no capture named, give a file, or - for standard input"},
 		{"missing", []string{dir + "/x.pcap"}, dir + "/x.pcap: file does not exist, check its name"},
 		{"pattern", []string{dir + "/*.cap"}, dir + "/*.cap: no such file, the shell found no match for this pattern"},
-		{"directory", []string{dir + "/"}, dir + "/: is a directory, name the captures in it: " + dir + "/*.pcap*"},
+		{"directory", []string{dir + "/"}, dir + "/: is a directory, name the captures in it: " + dir + "/*.pcap*, or " + dir + "/... for all below it"},
 		{"below a file", []string{good + "/x"}, good + "/x: cannot be opened: not a directory"},
 		{"empty", []string{empty}, empty + ": is empty, nothing was recorded (was the capture killed before its first write?)"},
 		{"short", []string{short}, short + ": cut short in the middle of the pcap file header (20 of 24 bytes), nothing was recorded"},

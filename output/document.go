@@ -195,7 +195,7 @@ func newSummary(r *Report) jsonSummary {
 		ByClass: make(map[string]uint64), ByCause: make(map[string]uint64),
 	}
 	if r.Filter != "" {
-		j.Unfiltered = r.Total
+		j.Unfiltered = r.Whole.Connections
 	}
 	if s.First != 0 {
 		j.Start, j.End = stampText(s.First), stampText(max(s.Last, s.End))

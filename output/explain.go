@@ -71,6 +71,8 @@ func Causes(w io.Writer, rules []classify.Rule, s Style) error {
 	}
 	p.blank()
 	p.printf("%s\n", paint(p.faint, fmt.Sprintf("hangup --explain %s tells more of one.", classify.AbortiveClose)))
+	p.blank()
+	p.prose("", "Findings, as JSON, live lines and --fail-on "+finding+"KIND call them: "+strings.Join(classify.FindingKinds(), ", ")+".")
 	return p.flush()
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"hangup/assembler"
 	"hangup/classify"
@@ -19,8 +18,8 @@ type Wanted struct {
 	Class, Cause, By []string
 	Host             []string // an address or a prefix, of either end
 	Port             []string // a port or FROM-TO, of either end
-	Since, Until     string   // RFC 3339, HH:MM:SS of the capture's first day in UTC, or seconds from its start
-	Conn             string   // an ID, or either end's ADDR:PORT
+	Since, Until     string   // see parseMoment
+	Conn             []string // an ID, either end's ADDR:PORT, or both ends
 	SocketsAt        string   // as Since: show sockets at that moment
 	States           bool     // show sockets by state over time
 }
@@ -37,19 +36,20 @@ type Filter struct {
 	hosts        []netip.Prefix
 	ports        [][2]uint16
 	since, until moment
-	Conn         ConnSpec // zero: any
-	at           moment   // of the sockets to show, if set
+	Conns        ConnSpecs // empty: any
+	at           moment    // of the sockets to show, if set
 	states       bool
 }
 
 // ParseFilter turns words into a Filter. Its errors name the flag and say
 // what to type instead.
 func ParseFilter(w Wanted) (*Filter, error) {
+	w.tidy()
 	f := &Filter{anyClass: len(w.Class) == 0, anyCause: len(w.Cause) == 0, anyBy: len(w.By) == 0}
 	for _, s := range w.Class {
 		c, ok := classify.ParseClass(s)
 		if !ok {
-			return nil, unknown("--class", s, "class", classes())
+			return nil, unknown("--class", "", s, "class", classes())
 		}
 		f.class[c] = true
 	}
@@ -63,7 +63,7 @@ func ParseFilter(w Wanted) (*Filter, error) {
 	for _, s := range w.By {
 		p, ok := classify.ParseParty(s)
 		if !ok {
-			return nil, unknown("--by", s, "party", partyNames())
+			return nil, unknown("--by", "", s, "party", partyNames())
 		}
 		f.by[p] = true
 	}
@@ -73,16 +73,23 @@ func ParseFilter(w Wanted) (*Filter, error) {
 	if err := f.times(w.Since, w.Until); err != nil {
 		return nil, err
 	}
-	if w.Conn != "" {
-		spec, err := ParseConn(w.Conn)
+	for _, s := range w.Conn {
+		spec, err := ParseConn(s)
 		if err != nil {
 			return nil, err
 		}
-		f.Conn = spec
+		f.Conns = append(f.Conns, spec)
 	}
 	f.words = w.words()
 	f.states = w.States
 	return f, f.sockets(w)
+}
+
+// tidy forgives how names, numbers and lists are usually mistyped.
+func (w *Wanted) tidy() {
+	w.Class, w.Cause, w.By = plainNames(w.Class), plainNames(w.Cause), plainNames(w.By)
+	w.Host, w.Port, w.Conn = trimmed(w.Host), trimmed(w.Port), trimmed(w.Conn)
+	w.Since, w.Until, w.SocketsAt = strings.TrimSpace(w.Since), strings.TrimSpace(w.Until), strings.TrimSpace(w.SocketsAt)
 }
 
 // Empty reports whether the filter keeps everything.
@@ -107,7 +114,7 @@ func (f *Filter) Sockets() bool { return f.at.set || f.states }
 
 // NeedsWhole reports whether what is selected hangs on the whole capture: on
 // its beginning or end, or on packets that are gone once a connection ended.
-func (f *Filter) NeedsWhole() bool { return f.since.set || f.until.set || f.Conn.set() }
+func (f *Filter) NeedsWhole() bool { return f.since.set || f.until.set || len(f.Conns) > 0 }
 
 // Keeps reports whether the filter keeps a connection, times apart.
 func (f *Filter) Keeps(c *assembler.Conn, v *classify.Verdict) bool {
@@ -129,7 +136,7 @@ func (w *Wanted) words() []string {
 		list []string
 	}{
 		{"class", w.Class}, {"cause", w.Cause}, {"by", w.By}, {"host", w.Host}, {"port", w.Port},
-		{"since", []string{w.Since}}, {"until", []string{w.Until}}, {"conn", []string{w.Conn}},
+		{"since", []string{w.Since}}, {"until", []string{w.Until}}, {"conn", w.Conn},
 	} {
 		if text := strings.Join(k.list, ","); text != "" {
 			s = append(s, k.name+" "+text)
@@ -142,6 +149,9 @@ func (f *Filter) places(hosts, ports []string) error {
 	for _, s := range hosts {
 		p, err := parsePrefix(s)
 		if err != nil {
+			if end, err := netip.ParseAddrPort(s); err == nil {
+				return fmt.Errorf("--host %s: an address and a port; type --host %s --port %d", s, end.Addr(), end.Port())
+			}
 			return fmt.Errorf("--host %s: not an IP address or prefix (names are never resolved); type one such as 192.0.2.1 or 2001:db8::/32", s)
 		}
 		f.hosts = append(f.hosts, p)
@@ -185,78 +195,6 @@ func (f *Filter) times(since, until string) (err error) {
 	return nil
 }
 
-// moment is a time that may depend on when the capture began.
-type moment struct {
-	set      bool
-	absolute int64         // ns since the epoch, if kind is 0
-	offset   time.Duration // from the start, or from midnight of the first day
-	kind     byte          // 0 absolute, '+' from the start, ':' time of day
-}
-
-func parseMoment(s string) (moment, error) {
-	if s == "" {
-		return moment{}, nil
-	}
-	if v, err := strconv.ParseFloat(s, 64); err == nil && v >= 0 && v < 1e9 {
-		return moment{set: true, kind: '+', offset: time.Duration(v * 1e9)}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return moment{set: true, kind: '+', offset: d}, nil
-	}
-	for _, layout := range []string{"15:04:05", "15:04"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return moment{set: true, kind: ':', offset: t.Sub(t.Truncate(24 * time.Hour))}, nil
-		}
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return moment{set: true, absolute: t.UnixNano()}, nil
-	}
-	return moment{}, fmt.Errorf("not a time; type one such as 2026-01-02T03:04:05Z, 03:04:05 (UTC), or seconds from the start of the capture such as 12.5")
-}
-
-// in is the moment in a capture from first to last. A time of day is that of
-// the capture's first day, unless only the next day's lies within it.
-func (m moment) in(first, last int64) int64 {
-	switch m.kind {
-	case '+':
-		return first + int64(m.offset)
-	case ':':
-		day := int64(24 * time.Hour)
-		t := first - first%day + int64(m.offset)
-		if t < first && t+day <= last {
-			t += day
-		}
-		return t
-	}
-	return m.absolute
-}
-
-// ConnSpec names a connection by its ID, or by one of its ends.
-type ConnSpec struct {
-	ID  uint64
-	End netip.AddrPort
-}
-
-// ParseConn reads "17", "#17", "192.0.2.1:443" or "[2001:db8::1]:443".
-func ParseConn(s string) (ConnSpec, error) {
-	if id, err := strconv.ParseUint(strings.TrimPrefix(s, "#"), 10, 64); err == nil && id > 0 {
-		return ConnSpec{ID: id}, nil
-	}
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ConnSpec{End: netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())}, nil
-	}
-	return ConnSpec{}, fmt.Errorf("--conn %s: names no connection; type its number as the report shows it, such as 17, or one end such as 192.0.2.1:443 or [2001:db8::1]:443", s)
-}
-
-func (c ConnSpec) set() bool { return c != ConnSpec{} }
-
-func (c ConnSpec) matches(id uint64, a, b netip.AddrPort) bool {
-	if c.ID != 0 {
-		return c.ID == id
-	}
-	return c.End == a || c.End == b
-}
-
 // keeps reports whether connection c with verdict v is selected; since and
 // until are ns.
 func (f *Filter) keeps(c *assembler.Conn, v *classify.Verdict, since, until int64) bool {
@@ -267,7 +205,7 @@ func (f *Filter) keeps(c *assembler.Conn, v *classify.Verdict, since, until int6
 		return false
 	}
 	a, b := c.Ends[0].AddrPort(), c.Ends[1].AddrPort()
-	if f.Conn.set() && !f.Conn.matches(c.ID, a, b) {
+	if len(f.Conns) > 0 && !f.Conns.matches(c.ID, a, b) {
 		return false
 	}
 	return f.keepsHost(a.Addr(), b.Addr()) && f.keepsPort(a.Port(), b.Port())

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,13 @@ func TestMoment(t *testing.T) {
 		{"00:05", time.Minute, "2026-03-14T00:05:00Z"},    // neither does: before the start
 		{"23:40", 30 * time.Hour, "2026-03-15T23:40:00Z"}, // likewise within, a day later
 		{"2026-03-15T01:00:00+02:00", time.Hour, "2026-03-14T23:00:00Z"},
+		{"2026-03-14T23:55:01", time.Hour, "2026-03-14T23:55:01Z"},
+		{"2026-03-14 23:55:01.891", time.Hour, "2026-03-14T23:55:01.891Z"}, // as live lines have it
+		{"2026-03-14 23:55:01 UTC", time.Hour, "2026-03-14T23:55:01Z"},     // as --ss-at prints it
+		{"2026-03-14 23:55", time.Hour, "2026-03-14T23:55:00Z"},
+		{"23:55:01Z", time.Hour, "2026-03-14T23:55:01Z"},
+		{"1773532501", time.Hour, "2026-03-14T23:55:01Z"},
+		{"1773532501.123456789", time.Hour, "2026-03-14T23:55:01.123456789Z"}, // as tcpdump -tt has it
 	} {
 		m, err := parseMoment(c.text)
 		if err != nil {
@@ -35,7 +43,7 @@ func TestMoment(t *testing.T) {
 			t.Errorf("%s is %s, want %s", c.text, got, c.want)
 		}
 	}
-	for _, text := range []string{"now", "-5", "25:00", "NaN", "Inf", "1e300", "2026-03-15"} {
+	for _, text := range []string{"now", "-5", "25:00", "NaN", "Inf", "1e300", "2026-03-15", "1773532501.x", "1773532501.-5", "9999-01-01T00:00:00Z"} {
 		if m, err := parseMoment(text); err == nil {
 			t.Errorf("%s is taken for a moment: %+v", text, m)
 		}
@@ -60,8 +68,11 @@ func TestFilterPlaces(t *testing.T) {
 		{Wanted{Class: []string{"reset", "half-open"}, By: []string{"server"}}, 16},
 		{Wanted{Since: "600"}, 2},
 		{Wanted{Until: "0"}, 1},
-		{Wanted{Conn: "30"}, 1},
-		{Wanted{Conn: "192.0.2.2:8080"}, 6},
+		{Wanted{Conn: []string{"30"}}, 1},
+		{Wanted{Conn: []string{"30", " #31"}}, 2},
+		{Wanted{Conn: []string{"192.0.2.2:8080"}}, 6},
+		{Wanted{Class: []string{"RESET", " half_open", ""}, By: []string{"Server"}}, 16},
+		{Wanted{Port: []string{" 443 "}}, 502},
 	} {
 		f, err := ParseFilter(c.wanted)
 		if err != nil {
@@ -98,8 +109,8 @@ func TestSelectKeepsOrderAndResults(t *testing.T) {
 		}
 		last = c.ID
 	}
-	if s.Total != uint64(r.Conns.Len()) || s.Filter != "cause close-wait-leak,connection-refused" {
-		t.Errorf("%q of %d", s.Filter, s.Total)
+	if s.Whole.Connections != uint64(r.Conns.Len()) || s.Filter != "cause close-wait-leak,connection-refused" {
+		t.Errorf("%q of %d", s.Filter, s.Whole.Connections)
 	}
 }
 
@@ -124,7 +135,7 @@ func TestClosest(t *testing.T) {
 }
 
 func TestErrorsSayWhatToType(t *testing.T) {
-	for _, w := range []Wanted{{Class: []string{"x"}}, {Cause: []string{"x"}}, {By: []string{"x"}}, {Host: []string{"x"}}, {Port: []string{"x"}}, {Since: "x"}, {Until: "x"}, {Conn: "x"}, {Conn: "0"}, {Port: []string{"5-"}}} {
+	for _, w := range []Wanted{{Class: []string{"x"}}, {Cause: []string{"x"}}, {By: []string{"x"}}, {Host: []string{"x"}}, {Port: []string{"x"}}, {Since: "x"}, {Until: "x"}, {Conn: []string{"x"}}, {Conn: []string{"0"}}, {Conn: []string{"192.0.2.1"}}, {Conn: []string{"192.0.2.1:1-"}, Host: []string{"x"}}, {Host: []string{"192.0.2.1:80"}}, {Port: []string{"5-"}}} {
 		_, err := ParseFilter(w)
 		if err == nil || !strings.HasPrefix(err.Error(), "--") || !strings.Contains(err.Error(), "type ") {
 			t.Errorf("%+v: %v", w, err)
@@ -149,5 +160,30 @@ func TestAlarm(t *testing.T) {
 	}
 	if _, err := ParseAlarm([]string{classify.AbortiveClose.String(), "nonsense-name"}); err == nil {
 		t.Error("nonsense is accepted")
+	}
+}
+
+func TestConnSpecs(t *testing.T) {
+	a, b := netip.MustParseAddrPort("192.0.2.1:43716"), netip.MustParseAddrPort("192.0.2.2:8085")
+	for _, s := range []string{
+		"6", "#6", "192.0.2.1:43716", "192.0.2.2:8085",
+		"192.0.2.1:43716 → 192.0.2.2:8085", "192.0.2.2:8085-192.0.2.1:43716", "192.0.2.1:43716->192.0.2.2:8085", "192.0.2.1:43716 192.0.2.2:8085", "[::ffff:192.0.2.1]:43716 > 192.0.2.2:8085",
+	} {
+		c, err := ParseConn(s)
+		if err != nil {
+			t.Errorf("%s: %v", s, err)
+			continue
+		}
+		if !(ConnSpecs{c}).matches(6, a, b) || !(ConnSpecs{c}).matches(6, b, a) {
+			t.Errorf("%s does not match its connection", s)
+		}
+		if other := netip.AddrPortFrom(a.Addr(), 9); (ConnSpecs{c}).matches(7, other, other) || c.Ends[1].IsValid() && (ConnSpecs{c}).matches(7, a, other) {
+			t.Errorf("%s matches another connection", s)
+		}
+	}
+	for _, s := range []string{"192.0.2.1:1 192.0.2.2:2 192.0.2.3:3", "192.0.2.1:1 x", "-", "→"} {
+		if c, err := ParseConn(s); err == nil {
+			t.Errorf("%s is taken for %v", s, c)
+		}
 	}
 }

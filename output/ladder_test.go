@@ -82,7 +82,7 @@ func bulk(n int) *script {
 }
 
 func TestLadderFolds(t *testing.T) {
-	spec := ConnSpec{ID: 7}
+	spec := ConnSpecs{{ID: 7}}
 	short := bulk(1000).draw(t, NewLadders(spec, 1, false), Style{Width: 100}, nil)
 	if n := strings.Count(short, "\n"); n > 25 {
 		t.Errorf("%d lines for a thousand packets of data:\n%s", n, short)
@@ -100,7 +100,7 @@ func TestLadderFolds(t *testing.T) {
 }
 
 func TestLadderMemoryIsBounded(t *testing.T) {
-	l := NewLadders(ConnSpec{ID: 7}, 1, false)
+	l := NewLadders(ConnSpecs{{ID: 7}}, 1, false)
 	for _, step := range bulk(20_000).steps {
 		l.Trace(step)
 	}
@@ -111,7 +111,7 @@ func TestLadderMemoryIsBounded(t *testing.T) {
 
 func TestLadderTellsOutcomesWherePacketsDo(t *testing.T) {
 	s := bulk(2)
-	out := s.draw(t, NewLadders(ConnSpec{ID: 7}, 1, false), Style{Width: 120}, func(r *classify.Result) {
+	out := s.draw(t, NewLadders(ConnSpecs{{ID: 7}}, 1, false), Style{Width: 120}, func(r *classify.Result) {
 		r.Go[0] = classify.Outcome{Read: []classify.Call{call("ECONNRESET", ""), call("EOF", "")}, Write: []classify.Call{call("ECONNRESET", ""), call("EPIPE", "")}, Once: true}
 		r.Go[1] = classify.Outcome{Read: []classify.Call{call("ErrClosed", "")}, Write: []classify.Call{call("ErrClosed", "")}}
 		r.Evidence = []classify.Evidence{{Stamp: assembler.Stamp{Ref: capture.MakeRef(0, 8), Time: s.time}, Side: assembler.Server, What: "RST in step"},
@@ -134,20 +134,20 @@ func TestLadderTellsOutcomesWherePacketsDo(t *testing.T) {
 func TestLadderFollowsFinalRoles(t *testing.T) {
 	s := newScript()
 	s.open()
-	want := s.draw(t, NewLadders(ConnSpec{ID: 7}, 1, false), Style{Width: 100}, nil)
+	want := s.draw(t, NewLadders(ConnSpecs{{ID: 7}}, 1, false), Style{Width: 100}, nil)
 	for i := range s.steps {
 		step := &s.steps[i]
 		step.Side = step.Side.Peer()
 		step.States[0], step.States[1] = step.States[1], step.States[0]
 	}
-	if got := s.draw(t, NewLadders(ConnSpec{ID: 7}, 1, false), Style{Width: 100}, nil); got != want {
+	if got := s.draw(t, NewLadders(ConnSpecs{{ID: 7}}, 1, false), Style{Width: 100}, nil); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
 func TestLadderFitsWidth(t *testing.T) {
 	for _, width := range []int{80, 100, 160, 240} {
-		out := bulk(30).draw(t, NewLadders(ConnSpec{ID: 7}, 1, true), Style{Width: width, Palette: NewPalette(true)}, nil)
+		out := bulk(30).draw(t, NewLadders(ConnSpecs{{ID: 7}}, 1, true), Style{Width: width, Palette: NewPalette(true)}, nil)
 		for _, line := range strings.Split(out, "\n") {
 			if visible(line) > width {
 				t.Errorf("width %d: %d columns: %q", width, visible(line), line)
@@ -164,7 +164,7 @@ func TestLadderICMPAndOdditiesDraw(t *testing.T) {
 	step.Packet.Router = s.c.Ends[1].Addr
 	s.send(0.1, assembler.Client, 0, 1<<32-5, 0, 0, assembler.NoteDuplicate)
 	s.send(-1, assembler.Server, capture.URG|capture.PSH|capture.ACK|capture.ECE|capture.CWR|capture.AE, 1<<31, 1<<31, 70000, assembler.NoteTimeBackwards)
-	out := s.draw(t, NewLadders(ConnSpec{ID: 7}, 1, false), Style{Width: 80}, nil)
+	out := s.draw(t, NewLadders(ConnSpecs{{ID: 7}}, 1, false), Style{Width: 80}, nil)
 	for _, want := range []string{"│◀", "ICMP 3/4 mtu 1400 ", "reported by 192.0.2.2", "no flags -5", "URG+ECE+CWR+AE 2147483648:2147553648", "time went backwards", " -1 s "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q not in\n%s", want, out)
@@ -177,7 +177,7 @@ func TestLaddersByEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewLadders(spec, 2, false)
+	l := NewLadders(ConnSpecs{spec}, 2, false)
 	for id := range uint64(5) {
 		for _, step := range bulk(1).steps {
 			step.Conn = id
@@ -191,7 +191,7 @@ func TestLaddersByEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = NewLadders(other, 2, false)
+	l = NewLadders(ConnSpecs{other}, 2, false)
 	l.Trace(bulk(1).steps[0])
 	if len(l.byID) != 0 {
 		t.Error("a connection of another end is drawn")

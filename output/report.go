@@ -38,9 +38,9 @@ type Report struct {
 	LatePackets, Evicted uint64
 	Env                  classify.Env // what the verdicts depended on
 	// Filter describes the selection in the user's words, "" if everything
-	// was selected; Total is then the number of connections before it.
+	// was selected; Whole is then what there was before it.
 	Filter string
-	Total  uint64
+	Whole  classify.Summary
 }
 
 // start is when the capture began (ns): with its first packet of any kind, from
@@ -68,10 +68,10 @@ const (
 // ParseFormat reads the value of --format.
 func ParseFormat(s string) (Format, error) {
 	names := []string{"text", "json", "ndjson", "csv"}
-	if i := slices.Index(names, s); i >= 0 {
+	if i := slices.Index(names, PlainName(s)); i >= 0 {
 		return Format(i), nil
 	}
-	return 0, unknown("--format", s, "format", names)
+	return 0, unknown("--format", "", s, "format", names)
 }
 
 // Print prints the report in a format; only text has a style.

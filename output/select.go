@@ -25,7 +25,7 @@ func Select(r Report, f *Filter) *Report {
 	}
 	all := r.Conns
 	sum := all.Summary()
-	r.Filter, r.Total = strings.Join(f.words, ", "), sum.Connections
+	r.Filter, r.Whole = strings.Join(f.words, ", "), sum
 	s := &selected{Connections: all, sum: classify.Summary{First: sum.First, Last: sum.Last, End: sum.End}}
 	since, until := f.since.in(r.start(), sum.Last), f.until.in(r.start(), sum.Last)
 	hosts := make(map[[16]byte]bool)
@@ -63,7 +63,7 @@ func Findings(all Report, f *Filter) []classify.Finding {
 		return a.Findings(all.Inputs...)
 	}
 	place := *f
-	place.anyClass, place.anyCause, place.anyBy, place.Conn = true, true, true, ConnSpec{}
+	place.anyClass, place.anyCause, place.anyBy, place.Conns = true, true, true, nil
 	sum := all.Conns.Summary()
 	since, until := f.since.in(all.start(), sum.Last), f.until.in(all.start(), sum.Last)
 	list := classify.NewFindings(all.Env)
@@ -97,20 +97,20 @@ const finding = "finding:"
 // ParseAlarm reads classes, causes and kinds of findings, in any order.
 func ParseAlarm(names []string) (*Alarm, error) {
 	a := &Alarm{finding: make(map[string]bool)}
-	for _, s := range names {
+	for _, s := range plainNames(names) {
 		if c, ok := classify.ParseClass(s); ok {
 			a.class[c] = true
 		} else if c, ok := classify.ParseCause(s); ok {
 			a.cause[c] = true
 		} else if kind, ok := strings.CutPrefix(s, finding); ok {
 			if !slices.Contains(classify.FindingKinds(), kind) {
-				return nil, unknown("--fail-on", kind, "finding", classify.FindingKinds())
+				return nil, unknown("--fail-on", finding, kind, "finding", classify.FindingKinds())
 			}
 			a.finding[kind] = true
 		} else if slices.Contains(classify.FindingKinds(), s) {
 			return nil, fmt.Errorf("--fail-on %s: a finding, not a class or cause; type %s%s", s, finding, s)
 		} else {
-			return nil, unknown("--fail-on", s, "class or cause", append(classes(), causes()...))
+			return nil, unknown("--fail-on", "", s, "class or cause", append(classes(), causes()...))
 		}
 	}
 	return a, nil

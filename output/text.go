@@ -67,8 +67,12 @@ func (t *text) header() {
 			}
 		}
 	}
+	whole := &t.sum
+	if t.r.Filter != "" {
+		whole = &t.r.Whole
+	}
 	packets := plural(t.r.Packets, "TCP packet")
-	if tcp := t.sum.Packets + t.r.LatePackets; tcp != t.r.Packets {
+	if tcp := whole.Packets + t.r.LatePackets; tcp != t.r.Packets {
 		packets = plural(t.r.Packets, "packet") + keep(" ("+count(tcp)+" of them TCP)")
 	}
 	var filtered uint64
@@ -79,13 +83,17 @@ func (t *text) header() {
 	if filtered > 0 {
 		items = append(items, keep(count(filtered)+" left out by the filter"))
 	}
-	items = append(items, plural(t.sum.Connections, "connection"), hosts(&t.sum))
-	if t.sum.Connections > 0 {
+	items = append(items, plural(whole.Connections, "connection"), hosts(whole))
+	if whole.Connections > 0 {
 		items = append([]string{t.period()}, items...)
 	}
 	t.wrap("", dotted(items), t.width)
 	if t.r.Filter != "" {
-		t.wrap("", fmt.Sprintf("Selected: %s (%s of %s)", clean(t.r.Filter), count(t.sum.Connections), plural(t.r.Total, "connection")), t.width)
+		chosen := count(t.sum.Connections) + " of " + plural(whole.Connections, "connection")
+		if n := t.sum.Packets; n > 0 {
+			chosen += ", " + plural(n, "TCP packet")
+		}
+		t.wrap("", fmt.Sprintf("Selected: %s (%s)", clean(t.r.Filter), chosen), t.width)
 	}
 }
 

@@ -11,16 +11,16 @@ import (
 // folding long runs of like packets as they come, so that a ladder's memory
 // follows what it will show.
 type Ladders struct {
-	spec  ConnSpec
+	specs ConnSpecs
 	limit int  // connections to draw; 0 or less is all
 	all   bool // fold nothing
 	byID  map[uint64]*rungs
 	more  map[uint64]bool // connections that matched beyond the limit
 }
 
-// NewLadders draws at most limit connections that match spec.
-func NewLadders(spec ConnSpec, limit int, all bool) *Ladders {
-	return &Ladders{spec: spec, limit: limit, all: all, byID: make(map[uint64]*rungs), more: make(map[uint64]bool)}
+// NewLadders draws at most limit connections that match one of specs.
+func NewLadders(specs ConnSpecs, limit int, all bool) *Ladders {
+	return &Ladders{specs: specs, limit: limit, all: all, byID: make(map[uint64]*rungs), more: make(map[uint64]bool)}
 }
 
 // Trace takes one packet; it is an assembler.Config's Trace.
@@ -41,12 +41,9 @@ func (l *Ladders) Trace(s assembler.Step) {
 }
 
 func (l *Ladders) matches(s *assembler.Step) bool {
-	if l.spec.ID != 0 {
-		return s.Conn == l.spec.ID
-	}
 	p := &s.Packet
-	a, b := l.spec.End.Addr().As16(), l.spec.End.Port()
-	return p.Src == a && p.SrcPort == b || p.Dst == a && p.DstPort == b
+	a, b := capture.Addr(p.Src), capture.Addr(p.Dst)
+	return l.specs.matches(s.Conn, netip.AddrPortFrom(a, p.SrcPort), netip.AddrPortFrom(b, p.DstPort))
 }
 
 // rung is a packet of the ladder, or a fold of several.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"hangup/capture"
 	"hangup/classify"
@@ -106,16 +107,34 @@ func are(n uint64, noun string) string {
 	return plural(n, noun) + verb
 }
 
-// Remark says why the report r, selected from all, is empty; nil if it is not.
-func Remark(all, r *Report) error {
-	n := all.Conns.Summary().Connections
+// Remark says why the report r, which f selected from all, is empty; nil if it
+// is not.
+func Remark(all, r *Report, f *Filter) error {
+	sum := all.Conns.Summary()
 	switch {
 	case all.Packets == 0:
 		return errors.New("no packets in the input; was the capture stopped too early, or its filter too narrow?")
-	case n == 0:
-		return fmt.Errorf("no TCP among the %d packets of the input; capture with the filter tcp or icmp or icmp6, on the interface that the connections use", all.Packets)
+	case sum.Connections == 0:
+		return fmt.Errorf("no TCP among the %s of the input; capture with the filter tcp or icmp or icmp6, on the interface that the connections use", plain(plural(all.Packets, "packet")))
 	case r.Conns.Summary().Connections == 0:
-		return fmt.Errorf("none of the %d connections is selected (%s); loosen the selection, --all without it lists them", n, r.Filter)
+		return fmt.Errorf("none of the %d connections is selected (%s)%s; loosen the selection, --all without it lists them", sum.Connections, r.Filter, f.misses(all))
 	}
 	return nil
 }
+
+// misses says which part of the selection cannot match anything in all.
+func (f *Filter) misses(all *Report) string {
+	sum := all.Conns.Summary()
+	first, last := all.start(), max(sum.Last, sum.End)
+	since, until := f.since.in(first, sum.Last), f.until.in(first, sum.Last)
+	switch {
+	case f.since.set && f.until.set && until < since:
+		return ": that ends before it begins"
+	case f.since.set && since > last || f.until.set && until < first:
+		return fmt.Sprintf(": the capture goes from %s to %s UTC", dateText(first), dateText(last))
+	}
+	return ""
+}
+
+// dateText is a time as --since takes it.
+func dateText(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") }

@@ -74,7 +74,8 @@ Selection, several by commas
   --host ADDR[/BITS]         of either end
   --port N[-M]               of either end
   --since, --until TIME      RFC 3339, HH:MM:SS (UTC), or seconds from the start
-  --conn ID, ADDR:PORT       draw the packets of these connections
+  --conn ID, ADDR:PORT       draw the packets of these connections; both ends
+                             as the report prints them do, too
 
 Help
   --explain CAUSE            what it means, what proves it, what to do

@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/spf13/pflag"
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+)
 
 // bounds are how much may be remembered; negative where nothing was said.
 type bounds struct {
@@ -20,6 +24,14 @@ func (b *bounds) flags(f *pflag.FlagSet) {
 	f.IntVar(&b.maxConns, "max-conns", -1, "")
 	b.maxMemory = -1
 	f.Var(&b.maxMemory, "max-memory", "")
+}
+
+// check finds a bound below nothing.
+func (b *bounds) check(flags *pflag.FlagSet) error {
+	if flags.Changed("max-conns") && b.maxConns < 0 {
+		return fmt.Errorf("--max-conns %d: fewer than none; type 0 for any number", b.maxConns)
+	}
+	return nil
 }
 
 // conns is the bound of connections followed at once, 0 for any number.

@@ -56,10 +56,11 @@ type command struct {
 	options
 }
 
-// complain prints one line per error.
+// complain prints one line per error, and what an error quotes, such as a name
+// of a file, so that a terminal only shows it.
 func (c *command) complain(err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(c.stderr, "hangup: %s\n", line)
+		fmt.Fprintf(c.stderr, "hangup: %s\n", output.Harmless(line))
 	}
 }
 
@@ -68,6 +69,9 @@ func (c *command) main(args []string) (alarm bool, err error) {
 	flags := c.flags()
 	if err := flags.Parse(args); err != nil {
 		return false, usageError{misspelt(err, flags)}
+	}
+	if err := errors.Join(empty(flags), c.bounds.check(flags)); err != nil {
+		return false, usageError{err}
 	}
 	if err := c.check(); err != nil {
 		return false, usageError{err}
@@ -98,7 +102,7 @@ func (c *command) main(args []string) (alarm bool, err error) {
 	}
 	names, err := c.inputs(args)
 	if err != nil {
-		return false, usageError{err}
+		return false, err
 	}
 	if len(names) == 0 {
 		io.WriteString(c.stderr, output.Usage)

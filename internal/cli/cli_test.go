@@ -101,3 +101,15 @@ func TestPacketsToStandardOutput(t *testing.T) {
 		t.Errorf("exit status %d: %s", code, &page)
 	}
 }
+
+// What an error quotes is shown by a terminal, and not obeyed.
+func TestComplaintsAreHarmless(t *testing.T) {
+	var out, err bytes.Buffer
+	name := filepath.Join(t.TempDir(), "a\x1b[31m\u202eb\u009b.pcap")
+	if status := Run([]string{name}, nil, &out, &err); status != exitTrouble {
+		t.Errorf("exit status %d", status)
+	}
+	if strings.ContainsAny(err.String(), "\x1b\u202e\u009b") || !strings.Contains(err.String(), ".pcap: no such file") {
+		t.Errorf("%q", err.String())
+	}
+}

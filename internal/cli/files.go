@@ -22,7 +22,11 @@ import (
 // inputs are the captures named, patterns expanded; standard input if none is
 // named and it is a pipe.
 func (c *command) inputs(args []string) ([]string, error) {
-	names, err := capture.Expand(append(slices.Clone(c.read), args...))
+	args = append(slices.Clone(c.read), args...)
+	if slices.Contains(args, "") {
+		return nil, usageError{errors.New("a capture without a name (a variable of the shell that is not set?); name a file")}
+	}
+	names, err := capture.Expand(args)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +34,7 @@ func (c *command) inputs(args []string) ([]string, error) {
 		names = []string{"-"}
 	}
 	if slices.Contains(names, "-") && terminal(c.stdin) != nil {
-		return nil, errors.New("standard input is a terminal; pipe a capture into it: tcpdump -w - tcp | hangup -")
+		return nil, usageError{errors.New("standard input is a terminal; pipe a capture into it: tcpdump -w - tcp | hangup -")}
 	}
 	return names, nil
 }
@@ -43,15 +47,15 @@ func (c *command) report(names []string) (alarm bool, err error) {
 		return false, err
 	}
 	run := reading{command: c, names: names, w: w}
-	if c.filter.Conn != (output.ConnSpec{}) && c.show == output.FormatText {
-		run.ladders = output.NewLadders(c.filter.Conn, c.limit, c.all)
+	if len(c.filter.Conns) > 0 && c.show == output.FormatText {
+		run.ladders = output.NewLadders(c.filter.Conns, c.limit, c.all)
 	}
 	all, trouble := run.analyse()
 	if all == nil {
 		return false, errors.Join(trouble, finish(false))
 	}
 	r := output.Select(*all, c.filter)
-	if err := output.Remark(all, r); err != nil {
+	if err := output.Remark(all, r, c.filter); err != nil {
 		c.complain(err)
 	}
 	if !c.plain && c.show != output.FormatCSV && run.ladders == nil && !c.filter.Sockets() || c.alarm.NeedsFindings() {

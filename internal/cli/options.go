@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -61,7 +62,7 @@ func (o *options) flags() *pflag.FlagSet {
 	f.StringSliceVar(&o.wanted.Port, "port", nil, "")
 	f.StringVar(&o.wanted.Since, "since", "", "")
 	f.StringVar(&o.wanted.Until, "until", "", "")
-	f.StringVar(&o.wanted.Conn, "conn", "", "")
+	f.StringSliceVar(&o.wanted.Conn, "conn", nil, "")
 	f.StringVar(&o.wanted.SocketsAt, "ss-at", "", "")
 	f.BoolVar(&o.wanted.States, "states", false, "")
 	f.StringVar(&o.explain, "explain", "", "")
@@ -70,6 +71,19 @@ func (o *options) flags() *pflag.FlagSet {
 	f.BoolVarP(&o.version, "version", "V", false, "")
 	f.BoolVarP(&o.help, "help", "h", false, "")
 	return f
+}
+
+// empty finds a flag that was given nothing, as an unset variable of a shell
+// gives it: taking that for no selection, or for an alarm that never rings,
+// would look like an answer. An empty filter is tcpdump's way to ask for all.
+func empty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		value := strings.Trim(f.Value.String(), "[]")
+		if strings.TrimSpace(value) == "" && f.Name != "filter" && f.Name != "read" {
+			err = fmt.Errorf("--%s: nothing behind it; give it a value, or leave it out", f.Name)
+		}
+	})
+	return err
 }
 
 // check finds what is wrong with the flags' values.
@@ -83,8 +97,15 @@ func (c *command) check() (err error) {
 	if c.show, err = output.ParseFormat(c.format); err != nil {
 		return err
 	}
+	c.color, c.os = output.PlainName(c.color), output.PlainName(c.os)
 	if !slices.Contains([]string{"auto", "always", "never"}, c.color) {
 		return fmt.Errorf("--color %s: no such choice; type auto, always or never", c.color)
+	}
+	switch {
+	case c.width < 0:
+		return fmt.Errorf("--width %d: a page has no such width; type a number of columns, such as 100", c.width)
+	case c.limit < 0:
+		return fmt.Errorf("--limit %d: fewer than none; type 0 for all", c.limit)
 	}
 	var known bool
 	if c.system, known = classify.ParseSystem(c.os); !known {
