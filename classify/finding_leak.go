@@ -38,6 +38,8 @@ type leak struct {
 	expired  uint64 // leaked ones whose peer's FIN_WAIT2 has run out by now
 	answered uint64 // leaked with the last request answered
 	times    eventCount
+	young    group  // not closed either, but watched for less than leakAge
+	evicted  uint64 // of these, told early for want of room
 }
 
 // leaks keeps leaksMax program endpoints that leaked, of 3 kB.
@@ -85,6 +87,11 @@ func (l *leaks) add(x *subject) {
 		}
 		g.note(x, closer.FIN.Answered.Time, point{closer.FIN.First, first, saysFIN, 0},
 			point{closer.FIN.Answered, passive, saysFINAcked, env.End - closer.FIN.Answered.Time})
+	case v.Cause == CloseWaitLeak:
+		g := l.by.at(k)
+		g.evicted += uint64(b2i(c.Partial&assembler.Evicted != 0))
+		g.young.note(x, closer.FIN.Answered.Time, point{closer.FIN.First, first, saysFIN, 0},
+			point{closer.FIN.Answered, passive, saysFINAcked, env.End - closer.FIN.Answered.Time})
 	case v.Cause == FinWait2Expired && e.FIN.Seen():
 		g := l.by.at(k)
 		took := e.FIN.First.Time - closer.FIN.First.Time
@@ -108,10 +115,14 @@ func (l *leaks) closed(k leaker) uint32 {
 func (l *leaks) finish(s *scene) (list []Finding) {
 	for i := range l.by.items {
 		g, k := &l.by.items[i].val, l.by.items[i].key
-		if g.n == 0 && g.late.n < leakLate || s.scans.onlyScanners(&g.group) && g.n > 0 {
-			continue
+		dropped := l.by.dropped + l.ledger.servers.dropped
+		switch {
+		case g.n > 0 && s.scans.onlyScanners(&g.group):
+		case g.n > 0 || g.late.n >= leakLate:
+			list = append(list, g.report(k, s, l.closed(k), dropped))
+		case g.evicted >= leakMany && s.env.End-g.young.first >= leakAge && !s.scans.onlyScanners(&g.young):
+			list = append(list, g.unknown(k, dropped))
 		}
-		list = append(list, g.report(k, s, l.closed(k), l.by.dropped+l.ledger.servers.dropped))
 	}
 	return list
 }
@@ -145,20 +156,19 @@ func (g *leak) report(k leaker, s *scene, closed uint32, dropped uint64) Finding
 		f = g.late.finding(KindNeverClosed, g.severity(), Likely)
 		f.harm /= 2
 	}
-	who := "the server program at " + k.server.String()
-	f.at(k.side.String(), k.server)
-	if k.side == assembler.Client {
-		who = fmt.Sprintf("the client program on %s, towards %s,", endpoint{addr: k.client}, k.server)
-		f.Where = f.Where[:0]
-		f.at("client", endpoint{addr: k.client})
-		f.at("server", k.server)
-	}
+	who := k.who(&f)
 	f.number("sockets never closed", float64(g.n), "")
 	if g.n > 0 {
 		f.seconds("youngest", s.env.End-g.last)
 		f.seconds("median age", s.env.End-min(max(g.times.median(), g.first), g.last))
 		f.seconds("oldest", s.env.End-g.first)
 		f.number("peers whose FIN_WAIT2 has expired", float64(g.expired), "")
+	}
+	if g.young.n > 0 {
+		f.number("not closed either, seen for less than a minute behind the FIN", float64(g.young.n), "")
+	}
+	if g.evicted > 0 {
+		f.number("of these, told early for want of room", float64(g.evicted), "")
 	}
 	f.number("closed only after the peer's FIN_WAIT2 had expired", float64(g.late.n), "")
 	f.number("closed in time meanwhile", float64(closed), "")
@@ -181,6 +191,31 @@ func (g *leak) report(k leaker, s *scene, closed uint32, dropped uint64) Finding
 		f.Confidence = Possible
 		f.Alternatives = []string{WhyMayYetClose.String()}
 	}
+	return f
+}
+
+// who names the program that does not close, and notes where it is.
+func (k *leaker) who(f *Finding) string {
+	if k.side == assembler.Server {
+		f.at("server", k.server)
+		return "the server program at " + k.server.String()
+	}
+	f.at("client", endpoint{addr: k.client})
+	f.at("server", k.server)
+	return fmt.Sprintf("the client program on %s, towards %s,", endpoint{addr: k.client}, k.server)
+}
+
+// unknown says that connections were not followed for long enough to tell.
+func (g *leak) unknown(k leaker, dropped uint64) Finding {
+	f := g.young.finding(KindNeverClosed, Info, Possible)
+	who := k.who(&f)
+	f.number("not closed when last seen, less than a minute behind the FIN", float64(g.young.n), "")
+	f.number("of these, told early for want of room", float64(g.evicted), "")
+	f.overflow(dropped)
+	f.Title = fmt.Sprintf("Whether %s closes %s cannot be told: there was no room to follow them for a minute.", who, plural(g.young.n, "connection"))
+	f.What = "The other side said goodbye (FIN), and the program had not closed when hangup told of the connection early, to stay within its bounds. It may have closed later, or never."
+	f.Advice = "Give more room (--max-conns, --max-memory), or look at fewer connections (a capture filter, --port, --host)."
+	f.Alternatives = []string{WhyMayYetClose.String()}
 	return f
 }
 
