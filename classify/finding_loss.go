@@ -136,6 +136,10 @@ func (l *losses) finish(s *scene) (list []Finding) {
 	return list
 }
 
+// brokenOff reports whether all that is lost was meant for the client, which
+// reset of its own accord: nobody else misses it.
+func (g *loss) brokenOff(k lossKey) bool { return k.side == assembler.Client && g.unacked == 0 }
+
 func (g *loss) report(k lossKey, dropped uint64) Finding {
 	kind, sev, conf := KindLostData, Serious, Possible
 	if k.early {
@@ -144,7 +148,7 @@ func (g *loss) report(k lossKey, dropped uint64) Finding {
 	if g.unacked > 0 || g.shown > 0 {
 		conf = Likely
 	}
-	if g.n < lossMin {
+	if g.n < lossMin || g.brokenOff(k) {
 		sev = Warning
 	}
 	f := g.finding(kind, sev, conf)
@@ -164,10 +168,18 @@ func (g *loss) report(k lossKey, dropped uint64) Finding {
 			"Clients should send Expect: 100-continue (http.Transport.ExpectContinueTimeout) for large bodies."
 		return f
 	}
+	f.Alternatives = []string{WhyReadUnknown.String()}
+	if g.brokenOff(k) {
+		f.Title = fmt.Sprintf("The client of %s resets %s before it has taken all that it was sent.", k.server, plural(g.n, "connection"))
+		f.What = "The client's program did not read to the end: it cancelled, its own deadline passed, it was stopped, or it closes without reading. " +
+			"What it had not read is gone, and the server gets ECONNRESET though nothing is wrong with it."
+		f.Advice = "If the client gave up on purpose, nothing is lost that it wanted, and the server may take ECONNRESET for its departure; look then at why it took so long. " +
+			"If not, let the client read to EOF before Close (in HTTP the response's body), and look for SetLinger(0)."
+		return f
+	}
 	f.Title = fmt.Sprintf("Resets by the %s of %s destroyed data in %s.", k.side, k.server, plural(g.n, "connection"))
 	f.What = "A RST ends both directions at once: what its sender had in flight or had not read is gone, and the other side gets ECONNRESET. " +
 		"An ordinary Close sends what is left and then FIN; a reset comes from SetLinger(0), from closing with unread input, or from a process that was killed."
-	f.Alternatives = []string{WhyReadUnknown.String()}
 	f.Advice = "Do not call SetLinger(0) on connections that carry data. Read to EOF before Close, or CloseWrite first and read until the peer closes. At shutdown let requests finish (http.Server.Shutdown, grpc.Server.GracefulStop) before the process exits."
 	return f
 }

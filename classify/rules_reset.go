@@ -257,7 +257,12 @@ func abortiveClose(v *view) (finding, bool) {
 	}
 	if v.receiver().FirstData.Seen() {
 		f.alts.add(Alternative{CloseWithUnreadData, WhyUnreadUnknown})
-		if refuses(v, r) || !readsAnswers(v, r) {
+		if refuses(v, r) || unanswered(r) > 0 {
+			// Nothing shows that what came last was read: neither the RST
+			// nor the window is another if one byte is left or none
+			// (tcp_close empties the queue before tcp_send_active_reset;
+			// tcp_select_window rounds so little away), and a program that
+			// read all before may be stopped before it reads this.
 			f.confidence = Possible
 		}
 	}
@@ -267,16 +272,6 @@ func abortiveClose(v *view) (finding, bool) {
 	}
 	v.mayBeForged(&f)
 	return f, true
-}
-
-// readsAnswers reports whether the aborter's program most likely had read what
-// came last: nothing came since it spoke, or it had gone on speaking after
-// about as much before. Neither the RST nor the window tells: they are the
-// same whether one byte is left or none (tcp_close empties the queue before
-// tcp_send_active_reset; tcp_select_window rounds what little was unread away).
-func readsAnswers(v *view, r *assembler.Reset) bool {
-	n := unanswered(r)
-	return n == 0 || v.c.End(r.Side.Peer()).Bytes >= uint64(r.AckBehind)+n+n/2
 }
 
 // refuses reports whether the aborter answered with one short message and
