@@ -53,11 +53,11 @@ func (a *appView) tls() *AppOutcome {
 	switch {
 	case a.own.Lost() || a.peer.Lost():
 		return nil
-	case own == assembler.AppTLS && (peer == assembler.AppOther || peer == assembler.AppHTTP1):
+	case own == assembler.AppTLS && (peer == assembler.AppOther || peer == assembler.AppHTTP1 || peer == assembler.AppHTTP2):
 		return a.tlsPlainPeer()
 	case peer == assembler.AppTLS && own == assembler.AppHTTP1:
 		return a.httpTLSPeer()
-	case peer == assembler.AppTLS && own == assembler.AppOther:
+	case peer == assembler.AppTLS && (own == assembler.AppOther || own == assembler.AppHTTP2):
 		return nil // a stranger to TLS, whose own business does not show
 	}
 	if o := a.tlsAlert(); o != nil {

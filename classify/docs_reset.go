@@ -39,9 +39,15 @@ One side closed, the other one wrote all the same, and the closed socket answere
 
 Proof: FIN by one side, payload by the other behind it, a bare RST back (RFC 9293 3.10.7.4; tcp_rcv_state_process, tcp_v4_send_reset). The late Write itself returns nil; the next one gets EPIPE. What was written is lost. Only likely where the writer's kernel may have held the data back since before the FIN, for a window or an acknowledgment. Where the data was on its way before the FIN arrived, the detail says that they crossed: an idle connection closed by the server at the moment of the next request, golang/go#22158.
 
-Looks alike: a TLS alert behind the FIN is no loss and counts as graceful.`
+Looks alike: a TLS alert behind the FIN is no loss and counts as graceful. Data written at once upon the EOF is often a goodbye too (an HTTP/2 GOAWAY, PostgreSQL's Terminate, a QUIT), which only its protocol can tell from a request: then the close is what to look at, not the write.`
 
-const adviseWriteAfterClose = `Make the client's idle timeout shorter than the server's: http.Transport.IdleConnTimeout below http.Server.IdleTimeout (or the load balancer's), so that the client closes first. Read until io.EOF in a goroutine to learn of the close. A POST that may be repeated can say so with an Idempotency-Key header (and Request.GetBody for its body): net/http then retries by itself, as it does for GET.`
+const adviseWriteAfterClose = `Let the client close first: make its pool's idle time shorter than the server's or the load balancer's (sql.DB.SetConnMaxIdleTime, pgxpool's MaxConnIdleTime, http.Transport.IdleConnTimeout, IdleTimeout of other clients; against idle_session_timeout, wait_timeout, http.Server.IdleTimeout and their like). Keep a Read pending, or check before use, to learn of the close; if the server was restarted, nothing else helps. Repeat what is idempotent on a new connection: a driver does so where it is sure that nothing was processed (driver.ErrBadConn).`
+
+const adviseWriteAfterCloseHTTP = `Make the client's idle timeout shorter than the server's: http.Transport.IdleConnTimeout below http.Server.IdleTimeout (or the load balancer's), so that the client closes first. Read until io.EOF in a goroutine to learn of the close. A POST that may be repeated can say so with an Idempotency-Key header (and Request.GetBody for its body): net/http then retries by itself, as it does for GET.`
+
+const adviseGoodbye = `What came so soon behind the FIN may be a mere goodbye; either way it is not the cause. Ask why the other side closed: its program's limits (idle, session or statement timeout, maximum age, too many connections), an administrator, a restart or crash; its log of that moment says so, and often its last bytes here do. What the writer had asked and not been answered by then has failed: repeat what is idempotent.`
+
+const adviseUnawaited = `The client had left before the answer came. Look for its deadline or cancelled context (context.WithTimeout, SetReadDeadline, http.Client.Timeout, a driver's read timeout), or a user who went away, and for what took the server so long. The server's program works on for nobody until it writes: let it watch the connection (in net/http r.Context(), in a database a limit on the statement's time).`
 
 const docPeerLostState = `
 A host answered for an established connection that it had no such socket.
@@ -66,6 +72,6 @@ The endpoint's own kernel reset the connection in its socket's name, while the s
 
 Proof: a RST with that host's genuine stateless form (bare, window 0, IP ID 0, no timestamps, its hop count), and afterwards ordinary packets of the same socket. A packet that connection tracking called INVALID was not translated back to the container or NAT address, so the host found no socket for it and answered with RST (kubernetes#74839, moby/libnetwork#1090). The peer sees ECONNRESET, the socket itself learns of it with its next packet.
 
-Looks alike: a firewall that imitates the host perfectly.`
+Looks alike: a firewall on that host that rejects with a TCP reset (iptables -j REJECT --reject-with tcp-reset, nft reject with tcp reset) sends the same packet through the same kernel; one on the way would have to imitate the host perfectly.`
 
-const adviseOwnHost = `On the host that does the translation set net.netfilter.nf_conntrack_tcp_be_liberal to 1, or drop what is INVALID before it reaches the host (iptables -A INPUT -m conntrack --ctstate INVALID -j DROP); newer kube-proxy does so. Packets become INVALID by retransmissions and reordering under load, so look at loss as well. In Go nothing is wrong; retry on a new connection.`
+const adviseOwnHost = `Look at that host's firewall first: a rule that rejects with a TCP reset (iptables -j REJECT --reject-with tcp-reset; nft reject with tcp reset), or one that came while the connection lived, does just this. If there is NAT or a container network: on the host that does the translation set net.netfilter.nf_conntrack_tcp_be_liberal to 1, or drop what is INVALID before it reaches the host (iptables -A INPUT -m conntrack --ctstate INVALID -j DROP); newer kube-proxy does so. Packets become INVALID by retransmissions and reordering under load, so look at loss as well. In Go nothing is wrong; retry on a new connection.`

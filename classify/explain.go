@@ -20,8 +20,11 @@ func Explain(c *assembler.Conn, v Verdict, env Env) Result {
 	if rule := v.Rule(); rule != nil {
 		r.Advice = rule.Advice
 	}
-	if v.Even() {
+	switch {
+	case v.Even():
 		r.Advice = adviseEither
+	case v.is("write-after-close"):
+		r.Advice = w.adviseLateWriter()
 	}
 	r.IdleBeforeEnd = w.idleBeforeEnd(&v)
 	if env.EncapName != nil && c.Encap != 0 {
@@ -185,8 +188,12 @@ func (v *view) detail(out *Verdict) string {
 			return "1 SYN, never repeated"
 		}
 	case WriteAfterClose:
-		if !v.receiver().LateAfterAck {
+		switch {
+		case !v.receiver().LateAfterAck:
 			return "the data had been sent before the FIN was acknowledged: it crossed the close"
+		case takesLeave(v.c, v.rst.Side):
+			late := &v.receiver().LateData
+			return fmt.Sprintf("written %s behind the FIN: a goodbye upon the EOF, or a request that only just missed it", dur(late.First.Time-v.sender().FIN.First.Time))
 		}
 	case PMTUBlackhole:
 		if e, t := v.tried(dataOf); e != nil {
@@ -202,6 +209,26 @@ func (v *view) detail(out *Verdict) string {
 		}
 	}
 	return middleboxTimer(v, out)
+}
+
+// adviseLateWriter tells what to look at: whose data came too late, and why
+// it did, decide that.
+func (v *view) adviseLateWriter() string {
+	w := v.receiver()
+	switch {
+	case takesLeave(v.c, v.rst.Side):
+		return adviseGoodbye
+	case v.rst.Side == assembler.Client && v.asked() == assembler.Client:
+		return adviseUnawaited
+	case speaksHTTP(w) || speaksHTTP(v.sender()):
+		return adviseWriteAfterCloseHTTP
+	}
+	return adviseWriteAfterClose
+}
+
+func speaksHTTP(e *assembler.End) bool {
+	p := e.App.Protocol()
+	return p == assembler.AppHTTP1 || p == assembler.AppHTTP2
 }
 
 // scanTime is how soon (ns) after its SYN a half-open scanner resets: a round

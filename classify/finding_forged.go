@@ -149,7 +149,7 @@ func (g *forgery) ownHost(k forgeryKey) Finding {
 	f.number("connections", float64(g.n), "")
 	f.number("that went on all the same", float64(g.survived), "")
 	f.Title = fmt.Sprintf("The kernel of %s resets %s of its own programs, whose sockets live on.", endpoint{addr: k.host}, plural(g.n, "connection"))
-	f.What = "The RST has the form of a kernel without such a socket, and yet the socket goes on sending. That happens where NAT on the host fails to translate a packet (conntrack calls it INVALID, after loss or reordering): the untranslated packet finds no socket and is answered by RST."
-	f.Advice = "Drop packets that conntrack calls INVALID instead of passing them up (kube-proxy does so where it can; else iptables -A INPUT -m conntrack --ctstate INVALID -j DROP), or set net.netfilter.nf_conntrack_tcp_be_liberal=1."
+	f.What = "The RST has the form of a kernel without such a socket, and yet the socket goes on sending. Either a firewall rule on this host rejects with a TCP reset, or NAT on it failed to translate a packet (conntrack calls it INVALID, after loss or reordering)."
+	f.Advice = "Look through this host's firewall for rules that reject with a TCP reset (REJECT --reject-with tcp-reset); if there are none, drop packets that conntrack calls INVALID instead of passing them up (kube-proxy does so where it can; else iptables -A INPUT -m conntrack --ctstate INVALID -j DROP), or set net.netfilter.nf_conntrack_tcp_be_liberal=1."
 	return f
 }

@@ -71,7 +71,9 @@ func (r *races) add(x *subject) {
 	refused := w.rst != nil && w.rst.Side == assembler.Server && w.rst.Time >= late.First.Time
 	switch {
 	case quiet < raceQuiet || !refused:
-	case !w.cl.LateAfterAck && behind <= c.RTTServer+c.RTTClient+raceWindow:
+	case justMissed(c, assembler.Server) && cl.App.Protocol() != assembler.AppHTTP1:
+		// Upon the EOF, maybe: somebody was reading.
+	case !w.cl.LateAfterAck && behind <= c.RTTServer+c.RTTClient+raceWindow, justMissed(c, assembler.Server):
 		g.hitIdle.add(quiet)
 		g.bytes += uint64(late.Len)
 		g.hit.note(x, fin.First.Time, point{fin.First, assembler.Server, saysFINIdle, quiet},

@@ -46,6 +46,10 @@ func writeAfterClose(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := finding{Reset, BySide(r.Side.Peer()), Certain, doubts{}}
+	if takesLeave(v.c, r.Side) {
+		f.confidence = Likely
+		f.alts.add(Alternative{OrderlyClose, WhyGoodbye})
+	}
 	if !w.LateAfterAck || v.sender().AckedPastFIN > 0 || farewells(w) || v.heldBack(w) {
 		// It may have crossed the FIN, the closer's reading half may have
 		// lived on for a while, the writer was closing as well, or its
@@ -53,6 +57,30 @@ func writeAfterClose(v *view) (finding, bool) {
 		f.confidence = Likely
 	}
 	return f, true
+}
+
+// atEOF is how soon (ns), beyond a round trip, a program that waited in Read
+// writes when the EOF wakes it.
+const atEOF = 10 * milli
+
+// farewellMax bounds what a goodbye is long, bytes: some give a reason.
+const farewellMax = 256
+
+// justMissed reports whether what came behind closer's FIN was written when
+// its writer's kernel had heard of the FIN only just now: either upon the EOF,
+// by a program that was reading, or by one that could hardly have seen it.
+func justMissed(c *assembler.Conn, closer assembler.Side) bool {
+	w, fin := c.End(closer.Peer()), &c.End(closer).FIN
+	late := &w.LateData
+	return fin.Seen() && late.Seen() && w.LateAfterAck && late.Last.Time-fin.First.Time <= c.RTTServer+c.RTTClient+atEOF
+}
+
+// takesLeave reports whether it may have been a client's goodbye, as many
+// protocols have one: GOAWAY, Terminate, QUIT. HTTP/1 has none, and what a
+// server writes is an answer.
+func takesLeave(c *assembler.Conn, closer assembler.Side) bool {
+	w := c.End(closer.Peer())
+	return closer == assembler.Server && justMissed(c, closer) && w.LateData.Len <= farewellMax && w.App.Protocol() != assembler.AppHTTP1
 }
 
 // heldBack reports whether w's kernel may have held its late payload back

@@ -34,6 +34,7 @@ const (
 	WhyDeaf
 	WhyOddAbort
 	WhyLarger
+	WhyGoodbye
 	numWhys
 )
 
@@ -66,6 +67,7 @@ var whyTexts = [numWhys]string{
 	WhyDeaf:             "everything it sent had arrived; that it gave up is concluded from its silence",
 	WhyOddAbort:         "an unusual system, or a tool that writes its own packets, may abort like that",
 	WhyLarger:           "what went unanswered is larger than everything that was acknowledged: a path whose MTU is too small, and whose ICMP errors are dropped, passes the rest",
+	WhyGoodbye:          "a goodbye is written as soon upon the EOF (GOAWAY, Terminate, QUIT): then the late write lost nothing, and no program was told of it",
 	WhyUnweighed:        "too little of the connection was captured to tell whether the RST was taken or dropped",
 }
 
