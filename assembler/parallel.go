@@ -1,15 +1,14 @@
 package assembler
 
 import (
+	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"hangup/capture"
 )
 
-// Parallel follows connections as a Tracker does, beside the goroutine that
-// reads and decodes, by several trackers that share the tuples out among
-// themselves. What they find does not depend on their number, only in which
+// Parallel follows connections as a Tracker does, by several trackers that
+// share the tuples out among themselves, while the input is read. What they find does not depend on their number, only in which
 // order it is reported; unless Config.MaxConns or MaxMemory, which they share
 // out as well, come into play. Its methods are for one goroutine, that which
 // reads.
@@ -20,13 +19,18 @@ import (
 // SuccessorID. [Parallel.Number] gives the ID.
 type Parallel struct {
 	trackers []*Tracker
-	jobs     []chan *job
-	free     chan *job
-	current  *job
-	done     sync.WaitGroup
 	seed     uint64
 	read     uint64 // packets so far
 	clock    clock
+
+	jobs    []job // a ring: number i is jobs[i % len]
+	given   int   // how many there have been
+	helpers sync.WaitGroup
+
+	mu       sync.Mutex // of what follows, and given
+	moved    sync.Cond  // it has changed
+	progress []progress // of each tracker
+	finished bool       // nothing more is given
 }
 
 // job is a batch on its way through the trackers.
@@ -37,44 +41,46 @@ type job struct {
 	mine   [][]uint32 // for each tracker, which packets are its
 	before uint64     // packets of the input before the batch
 	dues   dues
-	left   atomic.Int32 // trackers that still need it
-
-	pause func() // if not nil: instead of all that, call it
+	last   bool // instead of all that, finish
 }
 
-// jobsAhead is how many batches may be on their way for each tracker: enough
-// to even out what the others do, few enough to stay in the cache.
-const jobsAhead = 2
+// jobsAhead is how many batches may be on their way: enough to even out what
+// some take longer than others, few enough to stay in the cache.
+const jobsAhead = 4
 
 // NewParallel returns a Parallel with n trackers, at least one; a Trace wants
 // its packets in order, and allows no more. The Config's functions are called
-// from the trackers' goroutines, never two at once.
+// from several goroutines, never two at once.
 //
 // Waking a goroutine costs as much as tracking some dozen packets: batches of
 // 2048 (capture.OpenConfig.BatchSize) make that little, the usual 512 a tenth
 // of all. Work that Done does is not shared out; while it is less than half
-// of all, two trackers are worth it, on two processors, beside the goroutine
-// that reads. In which order several report depends on the packets alone.
+// of all, two trackers are worth it on two processors. In which order several
+// report depends on the packets alone.
 func NewParallel(cfg Config, n int) *Parallel {
 	if n < 1 || cfg.Trace != nil {
 		n = 1
 	}
-	o := newOrder(n)
-	s := &Parallel{free: make(chan *job, jobsAhead+n), seed: newSeed(), clock: newClock()}
-	for range cap(s.free) {
-		s.free <- &job{mine: make([][]uint32, n)}
+	helpers := min(n, runtime.GOMAXPROCS(0)-1)
+	ahead := jobsAhead
+	if helpers == 0 {
+		ahead = 1
+	}
+	s := &Parallel{seed: newSeed(), clock: newClock(), jobs: make([]job, ahead), progress: make([]progress, n)}
+	s.moved.L = &s.mu
+	for i := range s.jobs {
+		s.jobs[i].mine = make([][]uint32, n)
 	}
 	for k := range n {
-		u := &turn{order: o, k: k}
-		t := New(cfg.share(n, u))
+		t := New(cfg.share(n, &turn{s: s, k: k}))
 		t.seed = s.seed
 		if n > 1 {
 			t.opened = new(series)
 		}
-		jobs := make(chan *job, jobsAhead)
 		s.trackers = append(s.trackers, t)
-		s.jobs = append(s.jobs, jobs)
-		s.done.Go(func() { s.follow(t, k, u, jobs) })
+	}
+	for range helpers {
+		s.helpers.Go(s.help)
 	}
 	return s
 }
@@ -92,30 +98,31 @@ func (cfg Config) share(n int, u *turn) Config {
 	return cfg
 }
 
-// Fresh returns a batch to fill for the next call of Batch. Waiting for the
-// trackers is done here.
+// Fresh returns a batch to fill for the next call of Batch. When too many are
+// on their way, it lends a hand.
 func (s *Parallel) Fresh() *capture.Batch {
-	if s.current == nil {
-		s.current = <-s.free
-		s.current.batch.Lazy, s.current.batch.Seed = true, s.seed
-	}
-	return &s.current.batch
+	s.until(s.given + 1 - len(s.jobs))
+	b := &s.jobs[s.given%len(s.jobs)].batch
+	b.Lazy, b.Seed = true, s.seed
+	return b
 }
 
 // Batch takes the packets of the batch that Fresh returned, which is then no
 // longer the caller's.
 func (s *Parallel) Batch() {
-	j := s.current
-	s.current = nil
+	j := &s.jobs[s.given%len(s.jobs)]
 	s.clock.now = max(s.clock.now, j.batch.Now)
 	j.share(s)
-	s.send(j)
+	s.give(false)
 }
 
-func (s *Parallel) send(j *job) {
-	for _, c := range s.jobs {
-		c <- j
-	}
+// give lets the trackers have the next job.
+func (s *Parallel) give(last bool) {
+	s.mu.Lock()
+	s.given++
+	s.finished = last
+	s.mu.Unlock()
+	s.moved.Broadcast()
 }
 
 // Tick is [Tracker.Tick]. What is due is reported some time after it returns.
@@ -125,56 +132,40 @@ func (s *Parallel) Tick(now int64) {
 	s.Batch()
 }
 
-// paused calls f while all trackers stand still, all batches done.
-func (s *Parallel) paused(f func()) {
-	var arrived sync.WaitGroup
-	arrived.Add(len(s.trackers))
-	resume := make(chan struct{})
-	s.send(&job{pause: func() {
-		arrived.Done()
-		<-resume
-	}})
-	arrived.Wait()
-	f()
-	close(resume)
-}
-
 // Wait returns when the trackers have taken all batches, and nothing is
 // reported until the next one.
-func (s *Parallel) Wait() { s.paused(func() {}) }
+func (s *Parallel) Wait() { s.until(s.given) }
 
 // Each is [Tracker.Each].
 func (s *Parallel) Each(visit func(*Conn)) {
-	s.paused(func() {
-		for _, t := range s.trackers {
-			t.Each(visit)
-		}
-	})
+	s.Wait()
+	for _, t := range s.trackers {
+		t.Each(visit)
+	}
 }
 
 // States is [Tracker.States].
 func (s *Parallel) States() (all States) {
-	s.paused(func() {
-		for _, t := range s.trackers {
-			for state, n := range t.States() {
-				all[state][Client] += n[Client]
-				all[state][Server] += n[Server]
-			}
+	s.Wait()
+	for _, t := range s.trackers {
+		for state, n := range t.States() {
+			all[state][Client] += n[Client]
+			all[state][Server] += n[Server]
 		}
-	})
+	}
 	return all
 }
 
 // Open is [Tracker.Open].
-func (s *Parallel) Open() (n int) {
-	s.paused(func() { n = int(s.sum(func(t *Tracker) uint64 { return uint64(t.Open()) })) })
-	return n
+func (s *Parallel) Open() int {
+	s.Wait()
+	return int(s.sum(func(t *Tracker) uint64 { return uint64(t.Open()) }))
 }
 
 // Memory is [Tracker.Memory].
-func (s *Parallel) Memory() (n int) {
-	s.paused(func() { n = int(s.sum(func(t *Tracker) uint64 { return uint64(t.Memory()) })) })
-	return n
+func (s *Parallel) Memory() int {
+	s.Wait()
+	return int(s.sum(func(t *Tracker) uint64 { return uint64(t.Memory()) }))
 }
 
 // share prepares the batch for the trackers.
@@ -193,34 +184,16 @@ func (j *job) share(s *Parallel) {
 	}
 	j.before, j.dues = s.read, s.clock.dues()
 	s.read += uint64(len(j.slips))
-	j.left.Store(int32(n))
-}
-
-// follow is the goroutine of t, tracker k.
-func (s *Parallel) follow(t *Tracker, k int, u *turn, jobs <-chan *job) {
-	for j := range jobs {
-		if j.pause != nil {
-			j.pause()
-			continue
-		}
-		t.before, t.clock.now = j.before, j.dues.now
-		t.share(&j.batch, j.slips, j.mine[k], j.dues)
-		u.end()
-		if j.left.Add(-1) == 0 {
-			s.free <- j
-		}
-	}
-	t.Finish()
-	u.end()
 }
 
 // Finish waits for the trackers and reports every connection that is left.
 // Nothing but the counters and Number may be called afterwards.
 func (s *Parallel) Finish() {
-	for _, c := range s.jobs {
-		close(c)
-	}
-	s.done.Wait()
+	s.Fresh()
+	s.jobs[s.given%len(s.jobs)].last = true
+	s.give(true)
+	s.Wait()
+	s.helpers.Wait()
 }
 
 // Number is the ID, from 1 in the order of first packets, of a connection

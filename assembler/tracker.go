@@ -159,17 +159,16 @@ func (t *Tracker) Batch(b *capture.Batch) {
 			t.mine = append(t.mine, uint32(i))
 		}
 	}
-	t.share(b, slips, t.mine, t.clock.dues())
+	t.share(b, slips, t.mine)
+	t.dues = t.clock.dues()
+	t.settle()
 }
 
-// share takes those packets of b that are the tracker's, and does what is due
-// after them.
-func (t *Tracker) share(b *capture.Batch, slips []capture.Slip, mine []uint32, due dues) {
+// share takes those packets of b that are the tracker's.
+func (t *Tracker) share(b *capture.Batch, slips []capture.Slip, mine []uint32) {
 	t.batch, t.slips = b, slips
 	t.take(mine)
 	t.batch, t.slips = nil, nil
-	t.dues = due
-	t.settle()
 }
 
 // settle does what is due by now.

@@ -78,12 +78,12 @@ func (c *command) report(names []string) (alarm bool, err error) {
 // most, and how many a stream waits for so that it can be in order.
 const whole = 1 << 12
 
-// usualTrackers is how many trackers pay on two processors and more: beside
-// them there is the goroutine that reads, and what is made of connections that
-// have ended is not shared out. On one processor they are as many, since of
-// very many connections the order in which they are reported may show in
-// findings that count from the first few hundred on.
-const usualTrackers = 2
+// usualTrackers is how many trackers pay on two processors and more: one more
+// than those that are at work, so that there is always one to go on with. What
+// is made of connections that have ended is not shared out. On one processor
+// they are as many, since of very many connections the order in which they are
+// reported may show in findings that count from the first few hundred on.
+const usualTrackers = 3
 
 // reading is one run on files. From the first packet on, its analysis belongs
 // to the tracker's goroutine, until that waits.
