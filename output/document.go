@@ -141,7 +141,13 @@ type jsonInput struct {
 	Start       string            `json:"start,omitempty"`
 	End         string            `json:"end,omitempty"`
 	Comments    []string          `json:"comments,omitempty"`
+	Outages     []jsonOutage      `json:"outages,omitempty"`
 	Error       string            `json:"error,omitempty"`
+}
+
+type jsonOutage struct {
+	From string `json:"from"`
+	To   string `json:"to,omitempty"`
 }
 
 type jsonSummary struct {
@@ -172,6 +178,13 @@ func newInput(in *capture.Input) jsonInput {
 	}
 	if in.First != 0 || in.Last != 0 {
 		j.Start, j.End = stampText(in.First), stampText(in.Last)
+	}
+	for _, o := range in.Outages {
+		k := jsonOutage{From: stampText(o.From)}
+		if o.To != 0 {
+			k.To = stampText(o.To)
+		}
+		j.Outages = append(j.Outages, k)
 	}
 	if in.Err != nil {
 		j.Error = in.Err.Error()

@@ -48,6 +48,7 @@ func validate(t *testing.T, s *jsonschema.Schema, text []byte) {
 func reports() map[string]*Report {
 	two := exampleReport()
 	two.Inputs = append(two.Inputs, capture.Input{Name: "b.pcap.gz", Format: "pcapng", Compression: "gzip", Comments: []string{"by hand"}})
+	two.Inputs[1].Outages = []capture.Outage{{From: 1_767_225_600e9, To: 1_767_225_601e9}, {From: 1_767_225_602e9}}
 	two.Filter, two.Whole.Connections = "--class reset", 600
 	odd := &fakes{}
 	c := conn(1, "10.0.0.1:1", "10.0.0.2:2", 0, 1)

@@ -69,6 +69,9 @@ func (t *text) troubles(in *capture.Input) []string {
 	if in.Drops > 0 && !strings.Contains(said, "dropped") {
 		s = append(s, fmt.Sprintf("The capturing host dropped %s: silence and gaps below may be the capture's own.", plural(in.Drops, "packet")))
 	}
+	if len(in.Outages) > 0 {
+		s = append(s, outages(in.Outages))
+	}
 	if in.Cut > 0 {
 		s = append(s, fmt.Sprintf("%s cut short by the capture: what TLS and HTTP saw stays untold there.", are(in.Cut, "packet")))
 	}
@@ -86,6 +89,17 @@ func (t *text) troubles(in *capture.Input) []string {
 		s = append(s, fmt.Sprintf("Time goes backwards at %s (several queues, or a clock that was set): delays may be off.", plural(in.Backwards, "packet")))
 	}
 	return s
+}
+
+// outages says when a live interface was down: nothing crossed it then, and
+// what ended then may well have ended by that.
+func outages(list []capture.Outage) string {
+	last := list[len(list)-1]
+	until := "on"
+	if last.To != 0 {
+		until = keep("to " + dateText(last.To))
+	}
+	return fmt.Sprintf("The interface was down %s, last from %s UTC %s: nothing crossed it meanwhile.", plural(uint64(len(list)), "time"), keep(dateText(last.From)), until)
 }
 
 // samples are the first of the malformed packets, or what shows them.

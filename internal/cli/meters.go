@@ -22,7 +22,8 @@ type meters struct {
 // turns several times a second when there is nothing to do.
 const stuckAfter = 30 * time.Second
 
-func (m *meters) open(c *command) (err error) {
+// open serves what is known of src.
+func (m *meters) open(c *command, src *capture.Live) (err error) {
 	if c.metrics == "" {
 		return nil
 	}
@@ -32,7 +33,7 @@ func (m *meters) open(c *command) (err error) {
 		if d := m.alive.since(); d > stuckAfter {
 			return fmt.Errorf("no packets were looked at for %s", d.Round(time.Second))
 		}
-		return nil
+		return healthy(src.Inputs())
 	})
 	if m.server, err = m.Serve(c.metrics); err != nil {
 		return err

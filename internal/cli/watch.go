@@ -99,7 +99,7 @@ func (w *watcher) open() (err error) {
 	if err := w.host.open(w.command); err != nil {
 		return err
 	}
-	if err := w.meters.open(w.command); err != nil {
+	if err := w.meters.open(w.command, w.src); err != nil {
 		return err
 	}
 	w.analysis = &classify.Analysis{Live: true, OS: w.system, Whole: -1, Each: w.settled, NoFindings: w.plain && !w.alarm.NeedsFindings()}
