@@ -39,6 +39,9 @@ func (c *Conn) ack(from Side, p *capture.Packet, at Stamp) Notes {
 		}
 		if !tooLate {
 			c.acknowledge(o, p.Ack, at)
+			if pure && o.FIN.Seen() && o.FIN.Answered == at && e.Started {
+				e.sentUnseen = seqLT(e.SndNxt, p.Seq) && near(p.Seq, e.SndNxt)
+			}
 		}
 	}
 	if !tooLate && !e.isProbe(o, p) {

@@ -132,7 +132,7 @@ type End struct {
 	FINWithData  bool   // payload in the FIN's segment
 	FINSawPeer   bool   // the FIN's segment acknowledges the peer's FIN
 	LateData     Tries  // payload it sent after the capture showed the peer's FIN; Len sums the bytes
-	LateAfterAck bool   // ... and after it had itself acknowledged that FIN
+	LateAfterAck bool   // ... and after it had itself acknowledged that FIN, with a number that excludes that it had been sent before
 	AckedPastFIN uint32 // bytes of the peer's data that arrived behind its own FIN and that it acknowledged: only a half-closed socket does that
 	FirstPastFIN Stamp  // first such acknowledgment
 
@@ -168,6 +168,7 @@ type End struct {
 	lastLen      uint32 // payload of its last ordinary packet
 	rawWindow    uint16 // last window field, unscaled
 	finAcked     bool
+	sentUnseen   bool // when it acknowledged the peer's FIN, its sequence number stood beyond all that was captured
 	edgeKnown    bool // RightEdge and WindowAck are valid
 	nhole        uint8
 	ncopies      uint8          // where in copies the next one goes

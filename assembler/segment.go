@@ -217,7 +217,9 @@ func (c *Conn) fin(from Side, p *capture.Packet, at Stamp, idle int64) Notes {
 	e.FINWithData = p.Len > 0
 	e.finAck, e.finAcked = p.Ack, p.Flags.Has(capture.ACK)
 	e.FINSawPeer = o.FIN.Seen() && e.finAcked && seqLT(o.FIN.Seq, p.Ack)
-	if o.FIN.Seen() && !e.FINSawPeer {
+	if o.FIN.Seen() && o.finAcked && seqLT(seq, o.finAck) {
+		o.FINSawPeer = true // the capture has them in the wrong order
+	} else if o.FIN.Seen() && !e.FINSawPeer {
 		// Neither end had the other's FIN when it sent its own.
 		e.FINCrossed, o.FINCrossed = true, true
 	}

@@ -199,7 +199,7 @@ func (c *Conn) payload(e, o *End, seq uint32, p *capture.Packet, at Stamp, idle 
 	e.LateData.again(at, idle, seq, p.Len)
 	e.LateData.Len = late
 	if e.LateData.Count == 1 {
-		e.LateAfterAck = e.PureFINAcked || p.Flags.Has(capture.ACK) && seqLT(o.FIN.Seq, p.Ack)
+		e.LateAfterAck = !e.sentUnseen && (e.PureFINAcked || p.Flags.Has(capture.ACK) && seqLT(o.FIN.Seq, p.Ack))
 		c.mark(at, c.sideOf(e), DataAfterClose, p.Len)
 	}
 	return NoteAfterFIN

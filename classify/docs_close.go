@@ -41,7 +41,7 @@ One side has closed, the other side's kernel knows it, and its program never clo
 
 Proof: a FIN that was acknowledged, and no FIN in return until the capture ends (RFC 9293 3.10.4; CLOSE_WAIT has no timer in any kernel). It stays as long as the process: file descriptors run out in the end. The closer's side is dropped after tcp_fin_timeout, so a FIN that comes later is answered with RST.
 
-Looks alike: a program that has not finished yet, or that goes on sending by design. After less than a minute it is only possible.`
+Looks alike: a program that has not finished yet, or that goes on sending by design. After less than a minute it is only possible, and so it stays while keep-alives behind the FIN show that the closer's program waits for more.`
 
 const adviseCloseWaitLeak = `In the leaking program find the path that returns without Close: after an error, an early return, a goroutine that waits elsewhere. Use defer conn.Close(); with net/http always defer resp.Body.Close(), and for a hijacked connection its Close is yours. ss -tp state close-wait shows the process; /debug/pprof/goroutine shows who holds the connection. A Read with a deadline notices the io.EOF.`
 
@@ -55,6 +55,6 @@ One side closed long ago, its kernel stopped waiting, and the other side's FIN f
 
 Proof: a FIN that was acknowledged, a long silence (60 s by default on Linux), the other FIN at last, and a bare RST in answer (tcp_time_wait with TCP_FIN_WAIT2, net.ipv4.tcp_fin_timeout). Close returns nil on both sides; nobody hears of it.
 
-Looks alike: with a shorter silence the closer's host may have lost the socket in another way.`
+Looks alike: a middlebox that has forgotten the half-closed connection answers in the closer's name. With a shorter silence the closer's host may have lost the socket in another way. Keep-alives behind the first FIN exclude the rule: only a program that still waits sends them.`
 
 const adviseFinWait2Expired = `The late closer held on to a connection that its peer had left: it should Read until io.EOF and then Close. In an HTTP client set http.Transport.IdleConnTimeout below the server's idle timeout; check that every resp.Body is read to its end and closed.`

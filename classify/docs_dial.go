@@ -15,9 +15,9 @@ const adviseConnectionRefused = `See whether the server runs and listens on that
 const docICMPRejected = `
 The SYN was answered with an ICMP error, and Linux ends a dial at once on most of them.
 
-Proof: an ICMP or ICMPv6 error that quotes the SYN, and no SYN after it (tcp_v4_err and tcp_v6_err in SYN_SENT; RFC 5461 2.1). The detail names type and code; the errno follows from it: host unreachable gives EHOSTUNREACH, port unreachable ECONNREFUSED, ICMPv6 "administratively prohibited" EACCES. Sent from the server's own address the server is the actor, else the network.
+Proof: an ICMP or ICMPv6 error that quotes the SYN, and no SYN after it (tcp_v4_err and tcp_v6_err in SYN_SENT; RFC 5461 2.1). The detail names type and code; the errno follows from it: host unreachable gives EHOSTUNREACH, port unreachable ECONNREFUSED, ICMPv6 "administratively prohibited" EACCES. Sent from the server's own address the server is the actor, else the network; but a host that calls itself unreachable most likely stands behind a translator, and then the actor is unknown. An error that comes when the next SYN was due already met nobody.
 
-Looks alike: an error that meets a socket still busy in connect is only remembered, the SYN is sent again, and the next error counts. Windows and BSD go on trying. "Fragmentation needed" rejects nothing.`
+Looks alike: an error that meets a socket still busy in connect is only remembered, the SYN is sent again, and the next error counts. Windows and BSD go on trying, so that their programs may have given up by themselves. "Fragmentation needed" rejects nothing.`
 
 const adviseICMPRejected = `Find the rule or the missing route on the machine that sent the error; its address is in the evidence. "Administratively prohibited" is a firewall rule, "no route" and "host unreachable" are routing or a dead next hop. In Go, errors.As to *net.OpError and then errors.Is with syscall.EHOSTUNREACH, ENETUNREACH or EACCES tells them apart; retrying soon helps only where routes change.`
 

@@ -30,14 +30,14 @@ The listener was closed, and the connections that waited in its queue were reset
 
 Proof: RST+ACK on connections on which the server had not sent anything, several within milliseconds, or a SYN right afterwards that is refused (inet_csk_listen_stop). The clients had connected: their Dial returned nil, their first Read gets ECONNRESET. The server's program never saw these connections, and its Accept returned net.ErrClosed.
 
-Looks alike: connections that were accepted and then closed unread.`
+Looks alike: connections that were accepted and then closed unread, as those of a killed process are.`
 
 const adviseListenerClosed = `A restart without drain. Take the server out of the load balancer first, wait until no new connections come, then http.Server.Shutdown or Listener.Close. Keep the Accept loop fast, so that the queue is empty at that moment. Clients: retry on a new connection, nothing was processed. Passing the listener on (systemd socket activation, File and net.FileListener) avoids the gap.`
 
 const docWriteAfterClose = `
 One side closed, the other one wrote all the same, and the closed socket answered with RST.
 
-Proof: FIN by one side, payload by the other behind it, a bare RST back (RFC 9293 3.10.7.4; tcp_rcv_state_process, tcp_v4_send_reset). The late Write itself returns nil; the next one gets EPIPE. What was written is lost. Only likely where the writer's kernel may have held the data back since before the FIN, for a window or an acknowledgment. Where the data was on its way before the FIN arrived, the detail says that they crossed: an idle connection closed by the server at the moment of the next request, golang/go#22158.
+Proof: FIN by one side, payload by the other behind it, a bare RST back (RFC 9293 3.10.7.4; tcp_rcv_state_process, tcp_v4_send_reset). The late Write itself returns nil; the next one gets EPIPE. What was written is lost. Only likely where the writer's kernel may have held the data back since before the FIN, for a window or an acknowledgment, where what is seen may be a repeat of what was lost before the capture, and after a silence in which a middlebox may have forgotten the connection. Where the data was on its way before the FIN arrived, the detail says that they crossed: an idle connection closed by the server at the moment of the next request, golang/go#22158.
 
 Looks alike: a TLS alert behind the FIN is no loss and counts as graceful. Data written at once upon the EOF is often a goodbye too (an HTTP/2 GOAWAY, PostgreSQL's Terminate, a QUIT), which only its protocol can tell from a request: then the close is what to look at, not the write.`
 
@@ -61,7 +61,7 @@ const advisePeerLostState = `If it comes after silence: keep the connection warm
 const docInjectedReset = `
 The RST bears an endpoint's address, but that endpoint did not send it.
 
-Proof: its header is out of step with the endpoint's other packets: hop count, IP ID of a socket's own counter, TCP timestamp, a volley of climbing sequence numbers, RSTs to both sides at once, or the endpoint goes on talking (Weaver, Sommer, Paxson, NDSS 2009). Two signs make it certain, one makes it likely. A firewall, an intrusion prevention system, a load balancer or a censor sends such packets; RFC 5961 3.2 makes blind guesses harder, not impossible.
+Proof: its header is out of step with the endpoint's other packets: hop count, IP ID of a socket's own counter, TCP timestamp, a volley of climbing sequence numbers, RSTs to both sides at once, or the endpoint goes on talking (Weaver, Sommer, Paxson, NDSS 2009). Two signs make it certain, one makes it likely; so do two where another machine behind a load balancer or an anycast address, which never had the connection, would answer alike. A firewall, an intrusion prevention system, a load balancer or a censor sends such packets; RFC 5961 3.2 makes blind guesses harder, not impossible.
 
 Looks alike: another route after a long silence changes the hop count a little; proxies answer for their servers by design.`
 

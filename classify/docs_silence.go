@@ -5,7 +5,7 @@ Keep-alive probes stayed unanswered until the prober gave up.
 
 Proof: probes one below the next sequence number at regular intervals, no answer, then the prober's RST+ACK or silence (RFC 9293 3.8.4; tcp_keepalive_timer). Go's defaults: after 15 s of silence, every 15 s, 9 of them, about 150 s in all. The program gets ETIMEDOUT from a pending Read. Whether the host or the path is gone does not show.
 
-Looks alike: an abort by the program at that very moment. If RSTs came back that the prober never took, its own firewall dropped them.`
+Looks alike: an abort by the program at that very moment, so that it is certain only after as many probes as a system sends by default (8 to 10). Without a RST the prober may also be trying still, if its next hop answers no ARP any more: nothing leaves it then. If RSTs came back that the prober never took, its own firewall dropped them.`
 
 const adviseKeepaliveTimeout = `The connection was dead for minutes before anybody noticed. Find what cut it: a host that vanished, a firewall or NAT that forgot the idle connection (compare the silence before the first probe with its limit). To notice earlier use net.KeepAliveConfig{Enable: true, Idle: ..., Interval: ..., Count: ...} in net.Dialer and net.ListenConfig, or read deadlines with pings of the protocol's own.`
 
@@ -23,7 +23,7 @@ Data was sent again and again, never acknowledged, until the sender gave up.
 
 Proof: repeats with growing intervals, no acknowledgment, and no further try although the capture goes on past the moment it would have been due (RFC 9293 3.8.3, RFC 6298; tcp_write_timeout with net.ipv4.tcp_retries2 or TCP_USER_TIMEOUT). Linux sends no RST then; BSD and macOS send one, and Linux answers with one what comes later. The program gets ETIMEDOUT, or the errno of ICMP errors that came back meanwhile. Linux's default takes 15 minutes and more.
 
-Looks alike: the capture ends before the next try: then the sender may still be trying, which is peer-vanished.`
+Looks alike: the capture ends before the next try: then the sender may still be trying, which is peer-vanished. So it may where its next hop stopped answering ARP, for then no further try leaves it, and no capture shows that it goes on; only as many tries as a kernel makes, or twenty minutes, exclude that.`
 
 const docDeaf = `
 Data was repeated until the sender gave up, although the capture shows it acknowledged every time.

@@ -203,6 +203,9 @@ func (h *history) openSilence(usual choice, add func(bool, string, func(*choice)
 	// One repeat may be a tail-loss probe, whose interval tells nothing of the
 	// next (RFC 8985 7); a third try would have come at its time.
 	add(usual.gaveUp && h.bareRST == nil && h.tries.Count < 3, "it was still trying", func(ch *choice) { ch.gaveUp = false })
+	hidden := usual.gaveUp && h.bareRST == nil && h.tries.Count >= 3 && h.tries.Count < allRetries && h.env.End-h.tries.First.Time < longestTry
+	add(hidden, "the next hop answered no ARP any more, so that further tries never left it, and it was still trying",
+		func(ch *choice) { ch.gaveUp = false })
 	add(!usual.gaveUp && !usual.full, "its send buffer is full", func(ch *choice) { ch.full = true })
 	add(!h.ownFIN, "Close was called before", func(ch *choice) { ch.closed = true })
 	add(h.soft != eHOSTUNREACH, "it gave up after the next hop stopped answering ARP or neighbour discovery", gaveUp(eHOSTUNREACH))

@@ -139,7 +139,7 @@ func (d *dialing) refused() bool {
 func (d *dialing) rejected() Token {
 	for i := range d.c.KeptICMP() {
 		m := &d.c.ICMP[i]
-		if m.Side != assembler.Client || m.Quotes != assembler.ToSYN || m.Last.Time < d.cl.SYN.Last.Time {
+		if m.Side != assembler.Client || m.Quotes != assembler.ToSYN || !metSocket(&d.cl.SYN, m) {
 			continue
 		}
 		if e := icmpErrno(m); e != noError {

@@ -254,8 +254,7 @@ func (h *history) ownClosing() {
 		return
 	}
 	fin := &h.x.FIN
-	h.half = h.x.AckedPastFIN > 0 ||
-		fin.Answered.Seen() && h.x.Probe.Seen() && h.x.Probe.Last.Time > fin.Answered.Time
+	h.half = stillHeld(h.x)
 	h.shut = h.ownRST != nil || h.bareRST != nil
 	h.finished = fin.Answered.Seen() && h.finTaken ||
 		h.multipath && h.x.DataFIN.Seen() && h.o.DataFIN.Seen()

@@ -26,7 +26,39 @@ type neighbours struct {
 type host struct {
 	ttl  distance
 	lost int64 // latest RST by which it showed that it had lost its connections; 0 once one is known to live on
-	life span  // of the connection on which it was heard last
+	life tenures
+}
+
+// tenures are times at which a host showed that it knew its connections: the
+// latest, those that overlap as one.
+type tenures [3]span
+
+func (l *tenures) add(s span) {
+	for i := 0; i < len(l); i++ {
+		if o := l[i]; s.from < o.to && o.from < s.to {
+			s = span{min(s.from, o.from), max(s.to, o.to)}
+			l[i] = span{}
+			i = -1 // what it grew to may meet others
+		}
+	}
+	oldest := 0
+	for i := range l {
+		if l[i].to < l[oldest].to {
+			oldest = i
+		}
+	}
+	if s.to > l[oldest].to {
+		l[oldest] = s
+	}
+}
+
+func (l *tenures) around(t int64) bool {
+	for i := range l {
+		if l[i].around(t) {
+			return true
+		}
+	}
+	return false
 }
 
 // lose notes a RST by which the host showed that it had lost a connection.
@@ -39,9 +71,7 @@ func (h *host) lose(t int64) {
 // live notes for how long one of the host's connections was alive: what
 // spans a moment refutes that all were lost then.
 func (h *host) live(life span) {
-	if life.to > h.life.to {
-		h.life = life
-	}
+	h.life.add(life)
 	if life.around(h.lost) {
 		h.lost = 0
 	}
@@ -220,7 +250,7 @@ func (n *neighbours) settle(list []*question) {
 
 // refusals settles who refused: a RST with the hop count of the server's
 // other packets came from the server's own host. One with another came from
-// elsewhere, unless the server's ports are forwarded to several machines.
+// elsewhere, or from another of several machines to which ports are forwarded.
 func (n *neighbours) refusals(q *question) {
 	v := q.verdict
 	if v.Cause != ConnectionRefused || q.rst.ttl == 0 {
@@ -231,12 +261,13 @@ func (n *neighbours) refusals(q *question) {
 		port = n.servers.val(q.server).ttl
 	}
 	host := n.hosts.val(q.host[q.rst.side]).ttl
-	switch {
-	case port.known() && port.ttl == q.rst.ttl, host.known() && host.ttl == q.rst.ttl:
+	switch ttl := q.rst.ttl; {
+	case port.known() && port.ttl == ttl, host.known() && host.ttl == ttl:
 		v.NAlt = 0
-	case port.known():
-		v.By, v.NAlt = ByMiddlebox, 0
-	case host.known():
+	case port.known() && port.ttl == ttl-1, host.known() && host.ttl == ttl-1:
+		// One hop nearer is the host itself, in front of its containers: what
+		// was forwarded to one of them is its own again once that is gone.
+	case port.known(), host.known():
 		v.By, v.NAlt, v.Confidence = ByMiddlebox, 0, Possible
 	}
 }

@@ -189,7 +189,7 @@ func (n *neighbours) listeners(q *question) {
 	for i := range w.full {
 		w.full[i].hidden = w.full[i].hidden || w.full[i].id == q.id
 	}
-	if crowd && q.up != 0 && n.watches.room() {
+	if q.up != 0 && n.watches.room() {
 		// While they waited, nobody accepted.
 		w.full = append(w.full, full{span: span{q.up, q.died}, id: q.id, hidden: true})
 	}
@@ -230,7 +230,10 @@ func (v *Verdict) becomeListenerClosed(sure bool) {
 	v.became("listener-closed")
 	v.Confidence = Likely
 	v.NAlt = 0
-	if !sure {
+	switch {
+	case sure && was == CloseWithUnreadData:
+		v.addAlt(Alternative{was, WhyMaybeKilled}) // what was accepted dies with its process as well
+	case !sure:
 		v.addAlt(Alternative{was, why})
 	}
 }

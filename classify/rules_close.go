@@ -185,6 +185,12 @@ func closeWaitLeak(v *view) (finding, bool) {
 		return finding{}, false // half-closed on purpose, and in use
 	}
 	f := finding{HalfOpen, BySide(s.Peer()), Likely, doubts{}}
+	if stillHeld(closer) {
+		f.confidence = Possible
+	}
+	if asked := s == assembler.Client && closer.LastData.Seen() && closer.LastData.Time > leaker.LastData.Time; asked || stillHeld(closer) {
+		f.alts = doubts{{HalfClose, WhyHalfAlive}}
+	}
 	if !v.lasts(max(closer.FIN.Answered.Time, leaker.LastData.Time), leakAge) {
 		f.confidence = Possible
 		f.alts = doubts{{HalfClose, WhyMayYetClose}, {OrderlyClose, WhyTooEarly}}

@@ -35,11 +35,30 @@ func (v *view) rejection() *assembler.ICMP {
 	}
 	for i := range v.c.KeptICMP() {
 		m := &v.c.ICMP[i]
-		if fatalOnSYN(m) && v.c.End(m.Side).SYN.Last.Time <= m.Last.Time {
+		if fatalOnSYN(m) && metSocket(&v.c.End(m.Side).SYN, m) {
 			return m
 		}
 	}
 	return nil
+}
+
+// metSocket reports whether the dial can have heard of the error: no SYN
+// followed, and none was due before it. A router that waits for ARP reports
+// after seconds, when a program with a short deadline has closed long ago.
+func metSocket(syn *assembler.Tries, m *assembler.ICMP) bool {
+	due := max(2*syn.Interval(), synRetry)
+	late := m.Last.Time - syn.Last.Time
+	return late >= 0 && late <= due+due/8+100*milli
+}
+
+// ofOthers reports whether the error says what no host says of itself, unless
+// it is told to: that it cannot be reached. A translator (DNAT) puts its own
+// address into the errors of those behind it (nf_nat_icmp_reply_translation).
+func ofOthers(m *assembler.ICMP) bool {
+	if m.V6 {
+		return m.Type == timeExceeded6 || m.Type == unreachable6 && (m.Code == 0 || m.Code == 3)
+	}
+	return m.Type == timeExceeded4 || m.Type == unreachable4 && (m.Code <= 1 || m.Code >= 6 && m.Code <= 8 || m.Code == 11 || m.Code == 12)
 }
 
 // icmpRejected: an ICMP error that quotes the SYN, after which the client
@@ -53,6 +72,13 @@ func icmpRejected(v *view) (finding, bool) {
 	f := finding{Reset, ByNetwork, Certain, doubts{}}
 	if m.Router == v.c.End(m.Side.Peer()).Addr {
 		f.by = BySide(m.Side.Peer())
+		if ofOthers(m) {
+			f.by, f.confidence = ByUnknown, Likely
+		}
+	}
+	if os := systemOf(v.c.End(m.Side), v.env.OS); os == Windows || os == Darwin {
+		f.confidence = Likely
+		f.alts = doubts{{ConnectTimeout, WhyTriesOn}}
 	}
 	if !v.gaveUp(&v.c.End(m.Side).SYN) {
 		f.confidence = Likely
@@ -104,6 +130,12 @@ func connectTimeout(v *view) (finding, bool) {
 		// only what it sent was captured.
 		f.confidence = Possible
 		f.alts = doubts{{DialCancelled, WhyProgramGaveUp}, {StillOpen, WhyOneWay}}
+	}
+	for i := range v.c.KeptICMP() {
+		if m := &v.c.ICMP[i]; fatalOnSYN(m) && m.Last.Time >= v.cl.SYN.Last.Time {
+			f.alts.add(Alternative{ICMPRejected, WhyErrorLate})
+			break
+		}
 	}
 	return f, true
 }

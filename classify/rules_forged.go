@@ -22,6 +22,8 @@ func injectedReset(v *view) (finding, bool) {
 	}
 	f := finding{Reset, ByMiddlebox, Likely, doubts{}}
 	switch {
+	case cues > 1 && elsewhere(v, r):
+		f.alts = doubts{{PeerLostState, WhyOtherMachine}}
 	case cues > 1:
 		f.confidence = Certain
 	case bare(r):
@@ -33,6 +35,14 @@ func injectedReset(v *view) (finding, bool) {
 		f.confidence = Possible
 	}
 	return f, true
+}
+
+// elsewhere reports whether another machine behind the same address, to which
+// the path was changed, sends the same: the answer of a host without a socket
+// to what reached it, from another distance.
+func elsewhere(v *view, r *assembler.Reset) bool {
+	return statelessForm(r) && r.Trigger != assembler.NoTrigger && !unsolicited(v, r) &&
+		!climbing(v.c, r) && !talksOn(v.c, r) && !bothWays(v.c, r)
 }
 
 // forgedCues counts the independent signs that r's alleged sender did not send it.
@@ -139,7 +149,12 @@ func talksOn(c *assembler.Conn, r *assembler.Reset) bool {
 // a container behind it.
 func genuineStateless(e *assembler.End, r *assembler.Reset) bool {
 	near := e.TTLMin == 0 || r.TTL >= e.TTLMin && (r.TTL <= e.TTLMax || r.TTL == e.TTLMax+1)
-	return bare(r) && r.Stateless && near && (r.Traits&capture.HasIPID == 0 || r.IPID == 0)
+	return near && statelessForm(r)
+}
+
+// statelessForm is genuineStateless wherever the host is.
+func statelessForm(r *assembler.Reset) bool {
+	return bare(r) && r.Stateless && (r.Traits&capture.HasIPID == 0 || r.IPID == 0)
 }
 
 // resetByOwnHost: the host's kernel answered in the socket's name, the

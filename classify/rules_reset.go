@@ -24,7 +24,11 @@ func lateAlert(v *view) (finding, bool) {
 	default:
 		return finding{}, false
 	}
-	return finding{Graceful, BySide(s), Likely, doubts{}}, true
+	f := finding{Graceful, BySide(s), Likely, doubts{}}
+	if w := v.c.End(r.Side.Peer()); r.Side == s && !endsWithAlert(v.c, v.sender()) && w.App.TLS().Last != alertRecord {
+		f.alts = doubts{{WriteAfterClose, WhyShortRecord}}
+	}
+	return f, true
 }
 
 // crossedByAlert reports whether what crossed closer's FIN was a TLS alert alone.
@@ -55,6 +59,10 @@ func writeAfterClose(v *view) (finding, bool) {
 		// lived on for a while, the writer was closing as well, or its
 		// program had written before the FIN came.
 		f.confidence = Likely
+	}
+	if late && w.LateData.Idle >= finWait {
+		f.confidence = Likely
+		f.alts.add(Alternative{PeerLostState, WhyMiddleboxExpired})
 	}
 	return f, true
 }
@@ -130,15 +138,22 @@ func finWait2Expired(v *view) (finding, bool) {
 	}
 	a, b := v.sender(), v.receiver()
 	if !a.FIN.Answered.Seen() || !b.FIN.Seen() || b.FIN.First.Time > r.Time || b.LateData.Seen() ||
-		b.FIN.First.Time < a.FIN.Answered.Time {
+		b.FIN.First.Time < a.FIN.Answered.Time || stillHeld(a) {
 		return finding{}, false
 	}
-	f := finding{Reset, BySide(r.Side.Peer()), Likely, doubts{}}
+	f := finding{Reset, BySide(r.Side.Peer()), Likely, doubts{{PeerLostState, WhyMiddleboxExpired}}}
 	if b.FIN.First.Time-a.FIN.Answered.Time < finWait {
 		f.confidence = Possible
 		f.alts = doubts{{PeerLostState, WhyShortFinWait}}
 	}
 	return f, true
+}
+
+// stillHeld reports whether e's program still held its socket when the peer had
+// acknowledged its FIN: a closed one takes no data (tcp_rcv_state_process) and
+// sends no keep-alive (tcp_keepalive_timer: SOCK_DEAD in FIN_WAIT2).
+func stillHeld(e *assembler.End) bool {
+	return e.AckedPastFIN > 0 || e.FIN.Answered.Seen() && e.Probe.Seen() && e.Probe.Last.Time > e.FIN.Answered.Time
 }
 
 // peerLostState: a stateless RST in answer to a segment of an established

@@ -1,6 +1,10 @@
 package classify
 
-import "hangup/assembler"
+import (
+	"math"
+
+	"hangup/assembler"
+)
 
 // Silence has no packet of its own. These rules look at what was sent and
 // never answered, and at how long the capture goes on after the last try:
@@ -55,6 +59,10 @@ func (v *view) stalled(writer *assembler.End) bool {
 	return reader.ZeroWindow.Pending()
 }
 
+// fullProbes are the fewest probes after which a system gives up by default:
+// 8 on BSD and macOS, 9 on Linux and in Go, 10 on Windows.
+const fullProbes = 8
+
 // keepaliveTimeout: probes unanswered until the prober gave up, as a rule
 // with a RST+ACK of its own (RFC 9293 3.8.4; tcp_keepalive_timer).
 func keepaliveTimeout(v *view) (finding, bool) {
@@ -64,6 +72,8 @@ func keepaliveTimeout(v *view) (finding, bool) {
 	}
 	f := finding{TimedOut, ByUnknown, Likely, doubts{}}
 	if v.rst == nil {
+		// Who gives up on probes says so with a RST, which is missing as well.
+		v.mayBeHidden(&f, t, math.MaxUint32)
 		return f, t.Count >= 2 && v.gaveUp(t)
 	}
 	if v.sender() != e || bare(v.rst) || v.rst.Time <= t.Last.Time {
@@ -72,8 +82,10 @@ func keepaliveTimeout(v *view) (finding, bool) {
 	wait := v.rst.Time - t.Last.Time
 	onTime := wait > t.Interval()-t.Interval()/32 && wait < t.Interval()+t.Interval()/32
 	switch {
-	case t.Count >= 3 && onTime:
+	case t.Count >= fullProbes && onTime:
 		f.confidence = Certain
+	case t.Count >= 3 && onTime:
+		f.alts = doubts{{AbortiveClose, WhyOtherDeadline}}
 	case t.Count < 2 && wait < second/2:
 		return finding{}, false
 	case !onTime:
@@ -136,10 +148,32 @@ func retransmissionTimeout(v *view) (finding, bool) {
 	if v.rst != nil && !bare(v.rst) {
 		f.alts = doubts{{AbortiveClose, WhyProgramGaveUp}}
 	}
+	v.mayBeHidden(&f, t, allRetries)
 	if larger(e, t) {
 		f.alts.add(Alternative{PMTUBlackhole, WhyLarger})
 	}
 	return f, true
+}
+
+// allRetries and orphanRetries are how often a Linux kernel left to itself
+// sends data (tcp_retries2), and what a closed socket leaves (tcp_orphan_retries).
+const (
+	allRetries    = 16
+	orphanRetries = 9
+)
+
+// longestTry is how long (ns) Linux goes on trying at the most, by default:
+// tcp_retries2 doublings, the last of them of 120 s each.
+const longestTry = 1100 * second
+
+// mayBeHidden adds that who seems to have given up may only have lost its next
+// hop: what waits for ARP and gets no answer is dropped before any capture on
+// that host (neigh_resolve_output), while TCP counts on. The more tries were
+// seen, up to all that a system makes, the less.
+func (v *view) mayBeHidden(f *finding, t *assembler.Tries, all uint32) {
+	if v.rst == nil && t.Count < all && v.after(t.First.Time) < longestTry {
+		f.alts.add(Alternative{PeerVanished, WhyNextHop})
+	}
 }
 
 // larger reports whether what is not acknowledged is larger than all that
@@ -172,7 +206,9 @@ func finTimeout(v *view) (finding, bool) {
 	if e == nil || !v.endedBy(e, t) {
 		return finding{}, false
 	}
-	return finding{TimedOut, ByUnknown, Likely, doubts{}}, true
+	f := finding{TimedOut, ByUnknown, Likely, doubts{}}
+	v.mayBeHidden(&f, t, orphanRetries)
+	return f, true
 }
 
 // peerVanished: data, FIN or probes unanswered, and the sender still trying

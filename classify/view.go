@@ -157,6 +157,11 @@ func (v *view) established() bool {
 func (v *view) firstFIN() (s assembler.Side, ok bool) {
 	a, b := &v.cl.FIN, &v.sv.FIN
 	switch {
+	case a.Seen() && b.Seen() && v.cl.FINSawPeer != v.sv.FINSawPeer:
+		if v.cl.FINSawPeer {
+			return assembler.Server, true // whatever the clocks of two captures say
+		}
+		return assembler.Client, true
 	case a.Seen() && b.Seen():
 		return earlier(&a.First, &b.First), true
 	case a.Seen():

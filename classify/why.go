@@ -35,6 +35,14 @@ const (
 	WhyOddAbort
 	WhyLarger
 	WhyGoodbye
+	WhyErrorLate
+	WhyTriesOn
+	WhyOtherMachine
+	WhyOtherDeadline
+	WhyShortRecord
+	WhyHalfAlive
+	WhyNextHop
+	WhyMaybeKilled
 	numWhys
 )
 
@@ -68,6 +76,14 @@ var whyTexts = [numWhys]string{
 	WhyOddAbort:         "an unusual system, or a tool that writes its own packets, may abort like that",
 	WhyLarger:           "what went unanswered is larger than everything that was acknowledged: a path whose MTU is too small, and whose ICMP errors are dropped, passes the rest",
 	WhyGoodbye:          "a goodbye is written as soon upon the EOF (GOAWAY, Terminate, QUIT): then the late write lost nothing, and no program was told of it",
+	WhyErrorLate:        "an ICMP error did come back, but later than the next SYN was due: nobody was waiting any more, unless that SYN was not captured",
+	WhyTriesOn:          "its system goes on trying in spite of such errors, so its program may have given up by itself",
+	WhyOtherMachine:     "behind a load balancer or an anycast address another machine, which never had the connection, answers with the same packet",
+	WhyOtherDeadline:    "no system gives up after so few probes by default: a program's own limit may have fallen on the same moment",
+	WhyShortRecord:      "two bytes of data make a record of the same length as an alert: then they are lost",
+	WhyHalfAlive:        "the side that sent FIN may only have shut down its sending half, and still wait for an answer",
+	WhyNextHop:          "once the next hop answers no ARP any more, further tries never leave the sender, which may still be trying",
+	WhyMaybeKilled:      "its process may have died with requests unread that it had accepted; the packets look the same",
 	WhyUnweighed:        "too little of the connection was captured to tell whether the RST was taken or dropped",
 }
 
