@@ -49,6 +49,15 @@ const adviseGoodbye = `What came so soon behind the FIN may be a mere goodbye; e
 
 const adviseUnawaited = `The client had left before the answer came. Look for its deadline or cancelled context (context.WithTimeout, SetReadDeadline, http.Client.Timeout, a driver's read timeout), or a user who went away, and for what took the server so long. The server's program works on for nobody until it writes: let it watch the connection (in net/http r.Context(), in a database a limit on the statement's time).`
 
+const docUnsentFIN = `
+A program closed while the path was silent; its FIN never left, and what the peer sent when the path was back found the socket closed.
+
+Proof: payload repeated by timeouts, then, within a round trip of the last repetition, a bare RST in answer to the peer's payload. A host that repeats has the socket; after a timeout its congestion window lets the FIN not out before the payload is acknowledged (tcp_write_xmit), and in FIN_WAIT1 a closed socket answers payload with RST (tcp_rcv_state_process).
+
+Looks alike: a firewall or NAT that came back without its table, or that rejects with a TCP reset, answers in the endpoint's name.`
+
+const adviseUnsentFIN = `Two things: the path was broken for as long as the repetitions show (look for a firewall's change, a failover, a route), and meanwhile the program whose side sent the RST gave up and closed: a deadline, a missed heartbeat or ping, gRPC keep-alive, a shutdown or kill. The other program did nothing wrong: ECONNRESET is how it learns. Repeat on a new connection what is idempotent.`
+
 const docPeerLostState = `
 A host answered for an established connection that it had no such socket.
 

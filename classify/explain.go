@@ -57,6 +57,11 @@ func (v *view) evidence(out *Verdict) []Evidence {
 		p.unread()
 		p.reset()
 	case OrderlyClose, SimultaneousClose, HalfClose, FinWait2Expired, WriteAfterClose, CloseWaitLeak:
+		if out.is("unsent-fin") {
+			p.tries(repeated(v.sender()), v.rst.Side, "data")
+			p.reset()
+			break
+		}
 		p.closing(out)
 	case StaleTuple:
 		p.challenge()
@@ -189,6 +194,9 @@ func (v *view) detail(out *Verdict) string {
 		}
 	case WriteAfterClose:
 		switch {
+		case out.is("unsent-fin"):
+			t := repeated(v.sender())
+			return fmt.Sprintf("the %s's FIN never left: it waits behind data that it repeated for %s", v.rst.Side, dur(t.Last.Time-t.First.Time))
 		case !v.receiver().LateAfterAck:
 			return "the data had been sent before the FIN was acknowledged: it crossed the close"
 		case takesLeave(v.c, v.rst.Side):

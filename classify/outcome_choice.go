@@ -22,7 +22,8 @@ func (h *history) usual() choice {
 		half:     h.half,
 		peerHalf: h.o.AckedPastFIN > 0,
 		finTaken: h.finTaken,
-		gaveUp:   h.stopped,
+		gaveUp:   h.stopped && !h.unsent,
+		closed:   h.unsent,
 		full:     h.o.Window == 0 && h.x.WProb.Pending() || h.o.ZeroWindow.Pending() && h.x.WProb.Seen(),
 	}
 	if h.ownRST != nil && h.keptAlive() {
@@ -144,6 +145,7 @@ func (h *history) open(usual choice) []flip {
 	add(h.forged != nil && h.struck == nil, "it was reset as well, out of this capture's sight", func(ch *choice) { ch.struck = true })
 	add(h.subflow != nil, "the connection had fallen back to plain TCP", func(ch *choice) { ch.struck = true })
 	add(h.subflow != nil, "no subflow came back within net.mptcp.close_timeout (60 s by default)", func(ch *choice) { ch.lost = true })
+	add(h.unsent, "it was not closed, and a firewall or middlebox sent that RST", func(ch *choice) { ch.closed = false })
 	h.openAbort(usual, add)
 	h.openLoss(add)
 	h.openSilence(usual, add)
@@ -180,13 +182,13 @@ func (h *history) openLoss(add func(bool, string, func(*choice))) {
 // vanished reports whether a host that had the connection's socket answers
 // like one that has not, and nothing shows how it ended.
 func (h *history) vanished() bool {
-	return h.bareRST != nil && !h.ownFIN && h.ownRST == nil && h.struck == nil
+	return h.bareRST != nil && !h.unsent && !h.ownFIN && h.ownRST == nil && h.struck == nil
 }
 
 // openSilence: what became of an endpoint that nobody answers does not show,
 // nor whether one that seems to rest has tried where this capture cannot see.
 func (h *history) openSilence(usual choice, add func(bool, string, func(*choice))) {
-	if h.ownRST != nil || h.struck != nil || h.vanished() && h.tries == nil {
+	if h.ownRST != nil || h.struck != nil || h.unsent || h.vanished() && h.tries == nil {
 		return
 	}
 	gaveUp := func(err Token) func(*choice) {

@@ -27,6 +27,7 @@ type history struct {
 	shut    bool             // ... by Close: it answered data with RST
 	ownRST  *assembler.Reset // RST+ACK from its live socket
 	bareRST *assembler.Reset // RST of a host without the socket
+	unsent  bool             // ... which shows that it was closed, with its FIN unsent
 	forged  *assembler.Reset // RST in its name that it did not send
 
 	finBefore bool // the peer's FIN was in before its own FIN or RST
@@ -77,7 +78,7 @@ func (h *history) ownResets() {
 				h.ownRST = r
 			}
 		case h.bareRST == nil:
-			h.bareRST = r
+			h.bareRST, h.unsent = r, closedUnsent(h.c, r) && genuineStateless(h.x, r)
 		}
 	}
 }

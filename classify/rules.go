@@ -69,6 +69,8 @@ var rules = []Rule{
 		Doc: docLateAlert},
 	{Cause: WriteAfterClose, Name: "write-after-close", match: writeAfterClose, needs: needsRST,
 		Doc: docWriteAfterClose, Advice: adviseWriteAfterClose},
+	{Cause: WriteAfterClose, Name: "unsent-fin", match: unsentFIN, needs: needsRST,
+		Doc: docUnsentFIN, Advice: adviseUnsentFIN},
 	{Cause: FinWait2Expired, Name: "fin-wait2-expired", match: finWait2Expired, needs: needsRST,
 		Doc: docFinWait2Expired, Advice: adviseFinWait2Expired},
 	{Cause: KeepaliveTimeout, Name: "keepalive-timeout", match: keepaliveTimeout, needs: needsSilence,

@@ -124,6 +124,42 @@ func farewells(e *assembler.End) bool {
 	return p == assembler.AppTLS || p == assembler.AppHTTP2 || e.FIN.Seen()
 }
 
+// unsentFIN: a bare RST from a host whose socket repeated its unanswered
+// payload just before cannot be that of a host which lost the socket. It was
+// closed meanwhile: its FIN waits behind that payload, for after a timeout the
+// congestion window lets nothing more out (tcp_write_xmit, RFC 9293 3.10.4),
+// and a closed socket answers payload with RST (tcp_rcv_state_process in
+// FIN_WAIT1).
+func unsentFIN(v *view) (finding, bool) {
+	r := v.rst
+	if r == nil || !v.established() || !closedUnsent(v.c, r) || !genuineStateless(v.sender(), r) {
+		return finding{}, false
+	}
+	return finding{Reset, BySide(r.Side.Peer()), Likely, doubts{{InjectedReset, WhyMiddleboxExpired}, {ResetByOwnHost, WhyFirewallReset}}}, true
+}
+
+// closedUnsent reports whether r shows that its sender had closed, although no
+// FIN of it did.
+func closedUnsent(c *assembler.Conn, r *assembler.Reset) bool {
+	e, o := c.End(r.Side), c.End(r.Side.Peer())
+	t := repeated(e)
+	return bare(r) && !e.FIN.Seen() && r.Answers.Seen() && !r.SenderAfter.Seen() &&
+		t != nil && t.Last.Time <= r.Time && r.Time-t.Last.Time <= grace(c) &&
+		max(o.LastData.Time, o.Data.Last.Time) > t.First.Time
+}
+
+// repeated is e's payload that it sent more than once for want of an answer,
+// whether none came or none reached it; nil if there was none.
+func repeated(e *assembler.End) *assembler.Tries {
+	switch {
+	case e.Deaf.Seen() && e.Deaf.Last.Time >= e.Data.Last.Time:
+		return &e.Deaf
+	case e.Data.Count > 1:
+		return &e.Data
+	}
+	return nil
+}
+
 // finWait is the least silence (ns) after which a socket in FIN_WAIT2 is
 // likely to have expired: Linux's tcp_fin_timeout is 60 s by default.
 const finWait = 50 * second

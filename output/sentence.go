@@ -114,6 +114,9 @@ func (t teller) aborted(x assembler.Side) string {
 		}
 		return fmt.Sprintf("The %s closed without having read all that the %s had sent%s, so its kernel sent a RST%s.", x, x.Peer(), unread, t.resetWhen())
 	case classify.WriteAfterClose:
+		if !t.Conn.End(x.Peer()).FIN.Seen() {
+			return fmt.Sprintf("The %s had closed while nothing of the %s's came through; when that came at last, it drew a RST%s.", x.Peer(), x, t.resetWhen())
+		}
 		return fmt.Sprintf("The %s sent data after the %s had closed, and drew a RST%s.", x, x.Peer(), t.resetWhen())
 	case classify.FinWait2Expired:
 		s := fmt.Sprintf("The %s closed too late", x)
