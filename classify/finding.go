@@ -49,6 +49,7 @@ type Finding struct {
 	retries *retries
 	burst   *burst
 	timer   *quietTimer
+	beat    string // what keeps connections alive
 }
 
 // Number is one measure of a finding.

@@ -81,7 +81,13 @@ func (b *bursts) add(x *subject) {
 	if !w.established() || v.Cause == FinWait2Expired || c.Ends[0].Bytes+c.Ends[1].Bytes == 0 {
 		return
 	}
+	if v.Cause == AbortiveClose && v.By == ByClient && answeredAll(x) {
+		return // the client did not want it any more, and nobody lost anything
+	}
 	e := badEnd{id: c.ID, client: w.cl.Addr, server: endpointOf(w.sv), cause: v.Cause, by: v.By}
+	if first, ok := w.firstFIN(); ok && v.Cause == WriteAfterClose {
+		e.by = BySide(first) // who closed while the other one had more to say
+	}
 	switch {
 	case w.rst != nil && v.Cause != KeepaliveTimeout:
 		e.Stamp, e.side = w.rst.Stamp, w.rst.Side
@@ -97,6 +103,13 @@ func (b *bursts) add(x *subject) {
 		e.Stamp, e.side = t.First, w.sideOf(q)
 	}
 	b.keep(e, x.env.End)
+}
+
+// answeredAll reports whether the server had the last word, and the client's
+// kernel had acknowledged it, when the client reset the connection.
+func answeredAll(x *subject) bool {
+	cl, sv, r := x.w.cl, x.w.sv, x.w.rst
+	return r != nil && r.Unacked == 0 && r.AckBehind == 0 && sv.LastData.Seen() && sv.LastData.Time >= cl.LastData.Time && cl.LastNewAck.Time >= sv.LastData.Time
 }
 
 func (b *bursts) keep(e badEnd, now int64) {
@@ -247,6 +260,9 @@ func (b *burst) report() Finding {
 	}
 	if sameCause >= shared {
 		common = append(common, "cause "+cause.String())
+	}
+	if sameBy >= shared && by == ByClient && sameClient >= shared {
+		f.Severity = Warning // its own choice, or its own end
 	}
 	f.number("connections that ended", float64(f.Total), "")
 	f.seconds("within", f.Last-f.First)

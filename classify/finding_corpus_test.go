@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -14,7 +15,7 @@ import (
 // counts fewer than five retransmissions and three resets nobody looked.
 var corpusFindings = map[string][]string{
 	// A router refuses DNS over TCP twelve times, in two volleys 20 s apart.
-	"ICS-Security-Tools__pcaps__C37.118__C37118__c37118_1100_unclean.pcap": {"server-down warning", "reconnects info"},
+	"ICS-Security-Tools__pcaps__C37.118__C37118__c37118_1100_unclean.pcap": {"server-down+reconnects warning"},
 	// Composed from pieces: in two connections what was acknowledged comes a
 	// second later, if at all.
 	"PcapFlowLab__examples__showcase__pcap_flow_lab_showcase.pcap": {"untrusted-capture warning"},
@@ -48,7 +49,7 @@ func TestFindingsCorpus(t *testing.T) {
 		}
 		var got []string
 		for _, f := range a.Findings(in...) {
-			got = append(got, f.Kind+" "+f.Severity.String())
+			got = append(got, strings.Join(append([]string{f.Kind}, f.Also...), "+")+" "+f.Severity.String())
 			whole(t, a, packets, &f)
 		}
 		want := slices.Clone(corpusFindings[filepath.Base(name)])

@@ -117,7 +117,7 @@ func (d *deadlines) add(x *subject) {
 	if last, kind, ok := lastBefore(x.o, side, at); ok {
 		t.count(x, side, kind, at, at.Time-last, reset)
 	}
-	if x.dials {
+	if x.dials && !oneShot(x.o, at.Time) {
 		t.count(x, side, sinceStart, at, at.Time-x.o.First.Time, reset)
 	}
 }
@@ -145,13 +145,14 @@ func (x *subject) firstClose() (s assembler.Side, at assembler.Stamp, reset, ok 
 func lastBefore(o *assembler.Outline, side assembler.Side, at assembler.Stamp) (last int64, kind clock, ok bool) {
 	e := &o.Ends[side]
 	mine, theirs := e.LastData.Time, o.Ends[side.Peer()].LastData.Time
-	if at.Time-mine < alertBefore && e.Beat.Gap > 0 && e.App.Protocol() == assembler.AppTLS {
+	alert := at.Time-mine < alertBefore && e.Beat.Gap > 0 && e.App.Protocol() == assembler.AppTLS
+	if alert {
 		mine -= e.Beat.Gap // the alert that says goodbye is part of the close
 	}
 	if theirs > at.Time {
 		// The peer spoke on after the close: its last word before is not
 		// kept, but the silence before the FIN is.
-		if !e.FIN.Seen() || e.FINIdle <= 0 || mine == 0 {
+		if !e.FIN.Seen() || e.FINIdle <= 0 && !alert || mine == 0 {
 			return 0, 0, false
 		}
 		theirs = 0
@@ -267,13 +268,19 @@ func (d *deadlines) finish(s *scene) (list []Finding) {
 		t, k := &d.by.items[i].val, d.by.items[i].key
 		for by, u := range t {
 			for j := range roundSeconds {
-				if u.clusters(j) && !t.explain(clock(by), j) {
+				if u.clusters(j) && !t.explain(clock(by), j) && !(clock(by) == sinceStart && u.round[j].together(j)) {
 					list = append(list, u.report(k, clock(by), j, d.by.dropped))
 				}
 			}
 		}
 	}
 	return list
+}
+
+// together reports whether the closes came at one moment: connections that began
+// at one moment too (a test, a job) have the same age then for another reason.
+func (h *timerHit) together(j int) bool {
+	return h.last-h.first < min(roundSeconds[j]*second/4, 10*second)
 }
 
 // clusters reports whether more closes come at the j-th round number than

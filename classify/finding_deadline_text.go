@@ -2,6 +2,10 @@ package classify
 
 import "fmt"
 
+// longPolls is the share of given-up requests at one number from which that
+// may be how the client is meant to work.
+const longPolls = 0.9
+
 // report says which timer closes show.
 func (u *timerUse) report(k timerKey, by clock, j int, dropped uint64) Finding {
 	h := u.round[j]
@@ -30,6 +34,9 @@ func (u *timerUse) report(k timerKey, by clock, j int, dropped uint64) Finding {
 	if 2*h.mute > h.n {
 		f.Confidence = Possible
 		f.Alternatives = []string{"the protocol may need no answers: then this is an idle timer of the sending side"}
+	}
+	if by == sinceRequest && float64(h.n) >= longPolls*float64(u.all.total) {
+		f.Alternatives = append(f.Alternatives, "a long poll that its client ends and begins anew on purpose: nearly all requests that were given up were given up then")
 	}
 	f.overflow(dropped)
 	if sev == Info {

@@ -59,12 +59,33 @@ func (l *dialLog) note(x *subject, id uint64, syn assembler.Stamp, lost int64) {
 }
 
 // lossOf is when the client lost the connection, 0 if it did not: only an end
-// that it did not choose makes it come back.
+// that it did not choose makes it come back. A server that closes behind its
+// only answer (HTTP/1.0, Connection: close) takes nothing from anybody.
 func lossOf(o *assembler.Outline, v *Verdict) int64 {
+	if v.Class == Graceful && v.By == ByServer && oneShot(o, o.Ends[assembler.Server].FIN.Time) {
+		return 0
+	}
 	if v.Class == Reset && v.By != ByClient || v.Class == TimedOut || v.Class == Graceful && v.By == ByServer {
 		return o.Last.Time
 	}
 	return 0
+}
+
+const (
+	// answerEnd is how soon (ns) behind an answer a close belongs to it.
+	answerEnd = second / 2
+	// oneShotBusy is for how long at most (ns) a connection is not just waiting,
+	// if it is used once: a handshake, TLS, a request and its answer.
+	oneShotBusy = 2 * second
+)
+
+// oneShot reports whether a connection that was closed at a time served for one
+// request: asked at its start, waited for in one piece, and closed right behind
+// the answer. How long that took says how long the work took, no more.
+func oneShot(o *assembler.Outline, closed int64) bool {
+	asked, answered := o.Ends[assembler.Client].LastData.Time, o.Ends[assembler.Server].LastData.Time
+	return answered != 0 && asked <= answered && closed-answered < answerEnd &&
+		asked-o.First.Time < second && closed-o.First.Time-o.MaxIdle < oneShotBusy
 }
 
 // shed judges the older half and lets go of it.

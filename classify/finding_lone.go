@@ -48,7 +48,7 @@ func (f *Findings) knock(l *assembler.Lone, v *Verdict, pair, flood int) {
 	s, x, t := &f.scene, &f.subject, l.SYN.Time
 	s.ledger.knock(x, l, s.env, pair)
 	vain := failedDial(v) || v.Cause == HandshakeIncomplete
-	s.scans.knock(x, &target{x.serverHash, x.serverHostHash, vain, tiny{l.ID, l.SYN}}, flood)
+	s.scans.knock(x, &target{endpoint: x.serverHash, host: x.serverHostHash, futile: vain, shown: tiny{l.ID, l.SYN}}, flood)
 	lost := int64(0)
 	if v.Class == TimedOut {
 		lost = t

@@ -91,7 +91,7 @@ func churn(clients, n int, seconds float64, closer string) string {
 
 // TestMadeStories holds findings to stories of many connections.
 func TestMadeStories(t *testing.T) {
-	for _, m := range madeStories() {
+	for _, m := range append(madeStories(), healthyStories()...) {
 		t.Run(m.name, func(t *testing.T) {
 			s, a, in := told(t, []byte("Made.\n\n-- packets --\n"+m.text))
 			sameFindings(t, a, in, len(s.Packets()), strings.Split(m.want, "\n"))

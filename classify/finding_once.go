@@ -13,7 +13,7 @@ import (
 // the finding that says most; what the others know besides goes there, or
 // they refer to it.
 func tellOnce(list []Finding) []Finding {
-	list = retriesByServer(list)
+	list = beatsByPort(retriesByServer(list))
 	told := make([]bool, len(list))
 	for i := range list {
 		f := &list[i]
@@ -30,7 +30,7 @@ func tellOnce(list []Finding) []Finding {
 	kept := list[:0]
 	for i := range list {
 		f := list[i]
-		if f.retries, f.burst, f.timer = nil, nil, nil; !told[i] {
+		if f.retries, f.burst, f.timer, f.beat = nil, nil, nil, ""; !told[i] {
 			kept = append(kept, f)
 		}
 	}
@@ -144,6 +144,9 @@ func joinRetries(list []Finding) Finding {
 // client went on trying, so that nothing is left to tell. A client that tries
 // too often is a fault of its own: its finding stays, and only refers to them.
 func (r *retries) explained(f *Finding, list []Finding) bool {
+	if i := slices.IndexFunc(list, func(x Finding) bool { return x.Kind == KindEyeballs && x.is(r.server) }); i >= 0 && 10*list[i].Total >= 9*f.Total {
+		return f.Kind == KindReconnects // no caller saw them: nobody dialled again
+	}
 	var by []*Finding
 	what, left := "", r.why
 	for _, o := range failing {
@@ -183,6 +186,51 @@ func (r *retries) explained(f *Finding, list []Finding) bool {
 		o.Advice += " " + f.Advice
 	}
 	return true
+}
+
+// manyBeats is from how many servers on that are kept alive alike one line
+// tells of all.
+const manyBeats = 3
+
+// beatsByPort joins the findings about heartbeats of many servers of one kind.
+func beatsByPort(list []Finding) []Finding {
+	type key struct {
+		port uint16
+		how  string
+	}
+	alike := map[key][]int{}
+	for i := range list {
+		if f := &list[i]; f.Kind == KindHeartbeats {
+			k := key{f.Where[0].Port, f.beat}
+			alike[k] = append(alike[k], i)
+		}
+	}
+	drop := make([]bool, len(list))
+	for k, at := range alike {
+		if len(at) < manyBeats {
+			continue
+		}
+		slices.SortFunc(at, func(a, b int) int { return list[a].Where[0].Host.Compare(list[b].Where[0].Host) })
+		f := &list[at[0]]
+		for n, i := range at[1:] {
+			o := &list[i]
+			f.Total += o.Total
+			f.First, f.Last = min(f.First, o.First), max(f.Last, o.Last)
+			if n+1 < len(crowd{}.named) {
+				f.Where = append(f.Where, o.Where...)
+			}
+			drop[i] = true
+		}
+		f.Numbers = slices.Insert(f.Numbers, 0, Number{"servers", float64(len(at)), ""})
+		f.Title = fmt.Sprintf("Quiet connections to port %d of %d servers are kept alive by %s.", k.port, len(at), k.how)
+	}
+	kept := list[:0]
+	for i := range list {
+		if !drop[i] {
+			kept = append(kept, list[i])
+		}
+	}
+	return kept
 }
 
 // hasServer reports whether the finding names a server.

@@ -67,6 +67,9 @@ func (r *races) add(x *subject) {
 		return
 	}
 	late, fin := &w.cl.LateData, &w.sv.FIN
+	if parting(w.cl, late) {
+		return
+	}
 	behind := late.First.Time - fin.First.Time
 	refused := w.rst != nil && w.rst.Side == assembler.Server && w.rst.Time >= late.First.Time
 	switch {
@@ -83,6 +86,13 @@ func (r *races) add(x *subject) {
 		g.ignored.note(x, late.First.Time, point{fin.First, assembler.Server, saysFIN, 0},
 			point{late.First, assembler.Client, saysCrossing, behind}, point{w.rst.Stamp, assembler.Server, saysBareRST, 0})
 	}
+}
+
+// parting reports whether all that an end sent behind the peer's FIN is what
+// its own Close sends ahead of its FIN: a TLS alert, Terminate, QUIT. The peer
+// had gone, and nobody misses it.
+func parting(e *assembler.End, late *assembler.Tries) bool {
+	return late.Len <= alertBytes && e.FIN.Seen() && e.FIN.First.Time-late.First.Time < alertBefore && e.FIN.First.Time >= late.First.Time
 }
 
 // before is t if it lies before limit, else 0.

@@ -27,9 +27,11 @@ const (
 	// loopHot is where a series becomes a busy loop.
 	loopHot = 100 * milli
 	// loopLong is from how many attempts on even loopSlow shows that nobody
-	// bounded the retries. Health checks, every 5 s or so, are slower still.
-	loopLong = 50
-	loopSlow = 3 * second
+	// bounded the retries, unless they come like clockwork: health checks come
+	// every second or two as well, and are meant to go on.
+	loopLong  = 50
+	loopSlow  = 3 * second
+	clockwork = 0.1 // of jitter, at most
 	// keptIntervals is how much of a series is kept for the fit.
 	keptIntervals = 32
 )
@@ -74,11 +76,26 @@ func (r *reconnects) clone(l *ledger) collector {
 // fruitless reports whether the dial led to no answer: it failed, or the
 // server took the connection and dropped it without a byte.
 func fruitless(c *assembler.Conn, v *Verdict) bool {
+	if probed(c, v) {
+		return false
+	}
 	if failedDial(v) || v.Cause == AcceptQueueOverflow || v.Cause == HandshakeIncomplete {
 		return true
 	}
 	dropped := v.Class == Reset || v.Class == Graceful && v.By == ByServer
 	return dropped && c.Established.Seen() && c.End(assembler.Server).Bytes == 0 && v.By != ByClient
+}
+
+// probeTrip is how soon (ns) a SYN-ACK comes that no dial can have given up
+// waiting for.
+const probeTrip = 100 * milli
+
+// probed reports whether the client only asked whether somebody answers SYNs,
+// and reset the handshake as soon as it knew: load balancers check health so
+// (half-open or "SYN" checks), without a socket of their kernel's.
+func probed(c *assembler.Conn, v *Verdict) bool {
+	a := c.End(assembler.Server).SYNACK
+	return v.Cause == DialCancelled && a.Seen() && c.End(assembler.Client).SYN.Count == 1 && a.First.Time-c.First.Time < probeTrip
 }
 
 func (r *reconnects) add(x *subject) {
@@ -206,7 +223,8 @@ func (a *series) report(k relation, why causes, runs int, dropped uint64) Findin
 	// The first intervals show a growth before it reaches its cap.
 	law := fitIntervals(a.intervals[:min(len(a.intervals), keptIntervals)])
 	mean := a.mean()
-	loop := law.pattern != exponentialInterval && (a.n >= loopMin && mean < loopFast || a.n >= loopLong && mean < loopSlow)
+	steady := law.pattern == constantInterval && law.jitter < clockwork
+	loop := law.pattern != exponentialInterval && (a.n >= loopMin && mean < loopFast || a.n >= loopLong && mean < loopSlow && !steady)
 	one := crowd{}
 	one.add(k.client)
 	all := a.group(&one)
@@ -244,6 +262,9 @@ func (a *series) report(k relation, why causes, runs int, dropped uint64) Findin
 		return f
 	}
 	f.What += "That is what the client should do while a server is away."
+	if steady && a.n >= loopLong {
+		f.Advice = "If this is no health check, let the client double its delay after each failure, up to 30 s or so, with jitter."
+	}
 	if law.pattern == exponentialInterval && law.jitter < 0.02 {
 		f.Advice = "Add jitter: many clients that lost the same server at the same time come back in step otherwise."
 	}

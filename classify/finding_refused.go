@@ -13,6 +13,15 @@ const KindServerDown = "server-down"
 // down, and not that somebody tried a port once or twice.
 const refusedMin = 3
 
+const (
+	// severalClients make an outage matter to more than one program.
+	severalClients = 3
+	// hiccup is how long (ns) an outage is bridged by a retry or two, and
+	// outageLong what a restart takes that nobody planned to hide.
+	hiccup     = second
+	outageLong = 5 * second
+)
+
 // refusals finds servers that refused connections between two times. It
 // keeps refusalsMax endpoints (15 kB each at most) of those that refused.
 type refusals struct {
@@ -84,9 +93,13 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 		}
 		if o.after != 0 || o.before != 0 {
 			f.Confidence = Certain
-			if g.clients.size() >= 3 || o.n >= 20 {
-				f.Severity = Critical
-			}
+		}
+		switch length := o.last - o.first; {
+		case ok.n == 0:
+		case o.after == 0 && g.clients.size() < severalClients, length < hiccup:
+			f.Severity = Warning // it was only starting, or gone for a moment
+		case length >= outageLong && (g.clients.size() >= severalClients || o.n >= 20):
+			f.Severity = Critical
 		}
 		f.at("server", k)
 		f.clients(&all)

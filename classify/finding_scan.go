@@ -19,6 +19,11 @@ const (
 	// scanFutile is the share of its dials that got nowhere. Even nmap's
 	// default thousand ports find few that are open.
 	scanFutile = 0.8
+	// scanFailed is the share of dials that must fail outright, and scanTwice
+	// how often a host may come back to the same doors, for it to be a scan:
+	// health checks connect, say nothing and close, again and again.
+	scanFailed = 0.2
+	scanTwice  = 2
 	// floodSize is how many handshakes must have been left unfinished at one
 	// endpoint: half of Linux's default backlog (tcp_max_syn_backlog 256).
 	floodSize = 128
@@ -49,6 +54,7 @@ const (
 // scanHost is one client. Its first few dials are kept as they are.
 type scanHost struct {
 	tried, futile uint32
+	empty         uint32 // of the futile, those that connected
 	first         [fewTargets]target
 	more          *scanHistory
 }
@@ -58,7 +64,7 @@ const fewTargets = 2
 // target is an endpoint that was dialled, as a hash, and how that went.
 type target struct {
 	endpoint, host uint64
-	futile         bool
+	futile, empty  bool
 	shown          tiny
 }
 
@@ -96,8 +102,12 @@ func (s *scans) clone(l *ledger) *scans {
 // futile reports whether a dial led to nothing: it failed, or not one byte
 // of payload passed before it was dropped.
 func futile(o *assembler.Outline, v *Verdict) bool {
-	return failedDial(v) || v.Cause == HandshakeIncomplete ||
-		o.Established.Seen() && o.Ends[0].Bytes == 0 && o.Ends[1].Bytes == 0 && (v.Class == Graceful || v.Class == Reset)
+	return failedDial(v) || v.Cause == HandshakeIncomplete || empty(o, v)
+}
+
+// empty reports whether a dial connected, and not one byte of payload passed.
+func empty(o *assembler.Outline, v *Verdict) bool {
+	return o.Established.Seen() && o.Ends[0].Bytes == 0 && o.Ends[1].Bytes == 0 && (v.Class == Graceful || v.Class == Reset)
 }
 
 // failedDial reports whether the client's dial returned an error.
@@ -111,7 +121,8 @@ func failedDial(v *Verdict) bool {
 
 func (s *scans) add(x *subject) {
 	h := s.hosts.at(&x.pair.client, x.clientHash)
-	t := target{x.serverHash, x.serverHostHash, futile(x.o, x.v), tiny{x.o.ID, x.syn}}
+	t := target{endpoint: x.serverHash, host: x.serverHostHash, futile: futile(x.o, x.v), shown: tiny{x.o.ID, x.syn}}
+	t.empty = t.futile && (empty(x.o, x.v) || x.c != nil && probed(x.c, x.v))
 	h.dial(&t)
 	if x.c != nil && abandoned(x.c, x.v) {
 		s.abandon(x, s.floods.seek(&x.pair.server, x.serverHash), &t.shown)
@@ -138,6 +149,9 @@ func (h *scanHost) dial(t *target) {
 	h.tried++
 	if t.futile {
 		h.futile++
+	}
+	if t.empty {
+		h.empty++
 	}
 	if h.tried <= fewTargets {
 		h.first[h.tried-1] = *t
@@ -193,8 +207,12 @@ func (s *scans) scanner(addr [16]byte) bool {
 }
 
 func (h *scanHost) scans() bool {
-	return h.more != nil && float64(h.futile) >= scanFutile*float64(h.tried) && h.more.endpoints.size() >= scanTargets
+	return h.more != nil && float64(h.futile) >= scanFutile*float64(h.tried) && h.more.endpoints.size() >= scanTargets &&
+		(!h.connects() || int(h.tried) <= scanTwice*h.more.endpoints.size())
 }
+
+// connects reports whether nearly all doors open to it.
+func (h *scanHost) connects() bool { return float64(h.futile-h.empty) < scanFailed*float64(h.tried) }
 
 // flooded reports whether an endpoint was flooded.
 func (s *scans) flooded(e endpoint) bool {
@@ -253,6 +271,13 @@ func (h *scanHost) report(host endpoint, dropped uint64) Finding {
 	f.What = "One host dials many addresses or ports, and hardly any dial leads to a conversation. " +
 		"That is how port scanners and worms behave, and vulnerability checks that somebody runs on purpose. " +
 		"Its failures are left out of the other findings, since they say nothing about the services."
+	if h.connects() {
+		f.Severity = Info
+		f.number("of these, connected and closed without a byte", float64(h.empty), "")
+		f.Title = fmt.Sprintf("%s connects to about %d endpoints and says nothing.", host, rounded(doors))
+		f.What = "One host dials many addresses or ports, and closes each connection without a byte. Load balancers and monitors check health like that, port scanners do as well. " +
+			"Its connections are left out of the other findings, since they say nothing about the services."
+	}
 	f.Advice = "Find out who runs it. If it is wanted, exclude it (--host); if not, block it where the networks meet. " +
 		"A Go service discovery that dials every candidate looks the same: let it ask a registry instead."
 	return f

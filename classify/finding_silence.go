@@ -155,7 +155,7 @@ const probesMin = 2
 func (h *heartbeats) add(x *subject) {
 	c := x.c
 	cl, sv := c.End(assembler.Client), c.End(assembler.Server)
-	beat := cl.Beat.Count > 0 || sv.Beat.Count > 0
+	beat := (cl.Beat.Count > 0 || sv.Beat.Count > 0) && !polls(cl, sv)
 	if !beat && !answeredOnce(cl) && !answeredOnce(sv) {
 		return
 	}
@@ -190,6 +190,19 @@ func (h *heartbeats) add(x *subject) {
 	}
 	g.appPeriod.add(e.Beat.Period)
 	g.app.note(x, e.LastData.Time, point{e.LastData, side, saysBeat, e.Beat.Period})
+}
+
+// pollBytes is the least answer to a regular payload that makes it
+// a poll (a metrics scrape, a queue's fetch) and no sign of life.
+const pollBytes = 1024
+
+// polls reports whether the other end answered the latest beat at length.
+func polls(cl, sv *assembler.End) bool {
+	e := cl
+	if sv.Beat.Count > cl.Beat.Count {
+		e = sv
+	}
+	return e.SinceData >= pollBytes
 }
 
 // answeredOnce reports whether any of e's probes was answered: only then do
@@ -233,7 +246,7 @@ func (h *heartbeats) finish(*scene) (list []Finding) {
 			f.number("probed by the server", float64(g.probeSides[1]), "")
 			f.number("whose last probe was not answered", float64(g.silentProbes), "")
 		}
-		f.harm = 0
+		f.harm, f.beat = 0, what
 		f.Title = fmt.Sprintf("Quiet connections to %s are kept alive by %s.", h.by.items[i].key, what)
 		f.What = "Heartbeats tell a dead peer from a quiet one, and keep the entries of NATs and load balancers fresh. The period must be below the shortest idle timer on the way."
 		if s := timersShorter(period); s != "" {

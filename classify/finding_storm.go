@@ -19,6 +19,14 @@ const (
 	// stormLoss is how recently (ns) a client's connection must have ended
 	// for its dial to be a reconnect: longer than usual back-offs' first steps.
 	stormLoss = 60 * second
+	// stormShare is which share of the clients that come back within
+	// stormAround of a wave must be in it: clients that come when they have a
+	// request, or with enough jitter, spread over more time than that.
+	stormShare  = 0.5
+	stormAround = 10 * second
+	// stormGrave is from how many clients on a wave is more than most servers
+	// take without noticing.
+	stormGrave = 100
 	// stormTimes is how far above the usual rate a wave must be.
 	stormTimes = 10
 	// stormsMax is how many servers' waves of dials long past are remembered.
@@ -62,7 +70,7 @@ func stormsOf(dials []dialled, until int64) storms {
 	slices.SortFunc(lost, func(a, b *dialled) int { return cmp.Compare(a.lost, b.lost) })
 	out := storms{}
 	for server, list := range reconnectsOf(back, lost) {
-		if s := waves(list); s.waves > 0 {
+		if s := waves(list); s.waves > 0 && float64(s.peak.clients) >= stormShare*float64(s.peak.around(list)) {
 			out[server] = s
 		}
 	}
@@ -150,6 +158,17 @@ func waves(list []*dialled) (s storm) {
 	return s
 }
 
+// around is how many clients come back about the time of the wave.
+func (w *wave) around(list []*dialled) int {
+	hosts := map[uint64]bool{}
+	for _, d := range list {
+		if d.at >= w.first-stormAround && d.at <= w.last+stormAround {
+			hosts[d.client] = true
+		}
+	}
+	return len(hosts)
+}
+
 // join adds what was seen at another time.
 func (s storms) join(o storms) {
 	for k, b := range o {
@@ -184,6 +203,9 @@ func (s storms) findings(sc *scene) (list []Finding) {
 
 func (w *wave) report(server endpoint, waves uint32, usual float64) Finding {
 	f := Finding{Kind: KindStorm, Severity: Serious, Confidence: Likely, Total: uint64(w.dials), First: w.first, Last: w.last, harm: float64(w.dials)}
+	if w.clients < stormGrave {
+		f.Severity = Warning
+	}
 	for i := range min(w.dials, maxExamples) {
 		d := &w.shown[i]
 		f.example(&example{id: d.id, points: [3]point{{d.stamp(), assembler.Client, saysSYN, 0}}})

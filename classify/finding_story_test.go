@@ -188,7 +188,7 @@ func TestFindingKindsHaveStories(t *testing.T) {
 		_, list, _ := strings.Cut(string(text), "-- findings --\n")
 		note(strings.TrimSuffix(filepath.Base(name), ".txt"), list)
 	}
-	for _, m := range madeStories() {
+	for _, m := range append(madeStories(), healthyStories()...) {
 		note(m.name, m.want)
 	}
 	for _, kind := range classify.FindingKinds() {
