@@ -140,6 +140,11 @@ func (l *Live) begin(f *feed, cfg LiveConfig) error {
 // them.
 func (l *Live) program(f *feed, cfg LiveConfig) ([]unix.SockFilter, error) {
 	code := cfg.Code
+	if code != nil {
+		if err := fitting(code, f.link); err != nil {
+			return nil, fmt.Errorf("its frames are %s: %w", LinkName(f.link), err)
+		}
+	}
 	if cfg.Filter != nil {
 		link := f.link
 		if f.cooked {

@@ -10,8 +10,8 @@ import (
 // sieve decides which records of files are packets at all.
 type sieve struct {
 	expr     *filter.Expr
-	code     *filter.Program            // whatever the link type
-	programs map[uint16]*filter.Program // of expr by link type; nil where it has no meaning
+	code     *filter.Program            // instead of expr
+	programs map[uint16]*filter.Program // by link type; nil where the filter has no meaning
 	link     uint32                     // the last one; beyond all of them at first
 	program  *filter.Program            // and its program
 }
@@ -24,7 +24,7 @@ func newSieve(expr *filter.Expr, code *filter.Program) (*sieve, error) {
 	case expr == nil && code == nil:
 		return nil, nil
 	}
-	return &sieve{expr: expr, code: code, program: code, link: 1 << 16, programs: make(map[uint16]*filter.Program)}, nil
+	return &sieve{expr: expr, code: code, link: 1 << 16, programs: make(map[uint16]*filter.Program)}, nil
 }
 
 // passes reports whether a record is to be a packet. What cannot be decoded
@@ -36,7 +36,7 @@ func (s *sieve) passes(r *record, frame []byte) (bool, error) {
 		return true, nil
 	}
 	var err error
-	if s.code == nil && uint32(r.link) != s.link {
+	if uint32(r.link) != s.link {
 		err = s.choose(r.link)
 	}
 	return s.program != nil && s.program.Match(frame, int(r.wireLen)), err
@@ -46,7 +46,11 @@ func (s *sieve) passes(r *record, frame []byte) (bool, error) {
 func (s *sieve) choose(link uint16) (err error) {
 	program, known := s.programs[link]
 	if !known {
-		program, err = s.expr.Compile(link, MaxSnaplen)
+		if s.code != nil {
+			program, err = s.code, fitting(s.code, link)
+		} else {
+			program, err = s.expr.Compile(link, MaxSnaplen)
+		}
 		if err != nil {
 			program, err = nil, fmt.Errorf("packets of link type %s are left out: %w", LinkName(link), oneLine(err))
 		}
@@ -54,6 +58,15 @@ func (s *sieve) choose(link uint16) (err error) {
 	}
 	s.link, s.program = uint32(link), program
 	return err
+}
+
+// fitting is an error if code looks for the network layer where frames of a
+// link type have something else.
+func fitting(code *filter.Program, link uint16) error {
+	if other, ok := code.Fits(link); !ok {
+		return fmt.Errorf("the filter was compiled for %s; let tcpdump -ddd compile it for this capture (-r FILE, or -i INTERFACE), or give the expression itself", LinkName(other))
+	}
+	return nil
 }
 
 // oneLine says what is wrong with an expression without showing it.

@@ -112,6 +112,26 @@ func TestFilterCode(t *testing.T) {
 	}
 }
 
+// Code that was compiled for other frames would let nothing through, and
+// nobody would know why.
+func TestFilterCodeForAnotherLink(t *testing.T) {
+	p, err := parse(t, "tcp").Compile(linkSLL2, MaxSnaplen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := write(t, "one", pcapFile{}.bytes(testPackets(4, at(0, 0), 1e6)...))
+	ps, in := readFiltered(t, []string{one}, OpenConfig{Code: p})
+	if len(ps) != 0 || in[0].Filtered != 4 || in[0].Err == nil || !strings.Contains(in[0].Err.Error(), "packets of link type EN10MB are left out: the filter was compiled for LINUX_SLL2;") {
+		t.Errorf("%d packets, %+v", len(ps), in[0])
+	}
+	if p, err = parse(t, "tcp").Compile(linkEthernet, MaxSnaplen); err != nil {
+		t.Fatal(err)
+	}
+	if ps, in := readFiltered(t, []string{one}, OpenConfig{Code: p}); len(ps) != 4 || in[0].Err != nil {
+		t.Errorf("%d packets, %+v", len(ps), in[0])
+	}
+}
+
 // TestFilterWithoutMeaning: one interface of several has frames on which the
 // expression means nothing.
 func TestFilterWithoutMeaning(t *testing.T) {

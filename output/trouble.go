@@ -125,7 +125,13 @@ func are(n uint64, noun string) string {
 // is not.
 func Remark(all, r *Report, f *Filter) error {
 	sum := all.Conns.Summary()
+	var filtered uint64
+	for i := range all.Inputs {
+		filtered += all.Inputs[i].Filtered
+	}
 	switch {
+	case all.Packets == 0 && filtered > 0:
+		return fmt.Errorf("the filter left out all %s of the input; loosen it", plain(plural(filtered, "packet")))
 	case all.Packets == 0:
 		return errors.New("no packets in the input; was the capture stopped too early, or its filter too narrow?")
 	case sum.Connections == 0:
