@@ -14,6 +14,7 @@ func (c *Conn) reset(from Side, p *capture.Packet, at Stamp, idle int64) Notes {
 		Unacked: e.Outstanding(), Unread: e.UnreadHint(o), SinceData: e.SinceData,
 	}
 	r.Fit = c.fitReset(e, o, p)
+	c.lastAck(&r, o)
 	c.triggerReset(&r, e, o, p)
 	r.compare(c, e, o, p)
 	e.Resets++
@@ -35,6 +36,15 @@ func (c *Conn) reset(from Side, p *capture.Packet, at Stamp, idle int64) Notes {
 	e.move(onReset)
 	o.move(onReset)
 	return NoteReset
+}
+
+// lastAck accounts for what r, a live socket's last word, says it had received
+// and this capture never showed.
+func (c *Conn) lastAck(r *Reset, o *End) {
+	live := r.Flags.Has(capture.ACK) && (r.HasTS || r.Window != 0) && r.Fit == FitExact
+	if live && o.Started && seqLT(o.SndNxt, r.Ack) && near(r.Ack, o.SndNxt) {
+		c.unseen(o, r.Ack)
+	}
 }
 
 // keepReset keeps the first three and the last.
@@ -60,13 +70,13 @@ func (c *Conn) fitReset(e, o *End, p *capture.Packet) ResetFit {
 		return FitUnknown
 	}
 	switch nxt := c.expected(e); {
-	case p.Seq == e.SndNxt, p.Seq == nxt:
+	case p.Seq == nxt, e.Started && p.Seq == e.SndNxt:
 		return FitExact
 	case p.Seq == nxt-1 && e.FIN.Seen() && (o.State == CloseWait || o.State == LastAck || o.State == Closing):
 		return FitFIN
 	case seqLT(p.Seq, nxt):
 		return FitOutside
-	case seqLT(p.Seq, e.SndNxt):
+	case e.Started && seqLT(p.Seq, e.SndNxt):
 		// Between what is acknowledged and what is in flight: exact if just
 		// so much of the flight had arrived.
 		return FitExact
@@ -144,7 +154,7 @@ func (r *Reset) compare(c *Conn, e, o *End, p *capture.Packet) {
 
 // pastReset counts what an end goes on to send after a RST of its address.
 func (c *Conn) pastReset(e *End, at Stamp, p *capture.Packet) Notes {
-	if !near(p.Seq, e.SndNxt) {
+	if e.Started && !near(p.Seq, e.SndNxt) || !e.Started && e.AckSeen && !near(p.Seq, e.SndUna) {
 		return 0
 	}
 	e.AfterReset++

@@ -2,6 +2,7 @@ package classify
 
 import (
 	"hangup/assembler"
+	"hangup/capture"
 )
 
 // lateAlert: what drew the RST was the last alert of a TLS session whose two
@@ -334,7 +335,7 @@ func abortiveClose(v *view) (finding, bool) {
 		f.alts = doubts{{PeerLostState, WhyLateAbort}, {InjectedReset, WhyMiddleboxExpired}}
 		return f, true
 	}
-	if v.receiver().FirstData.Seen() {
+	if v.receiver().FirstData.Seen() || v.receiver().Lost > 0 {
 		f.alts.add(Alternative{CloseWithUnreadData, WhyUnreadUnknown})
 		if refuses(v, r) || unanswered(r) > 0 {
 			// Nothing shows that what came last was read: neither the RST
@@ -367,5 +368,21 @@ func refuses(v *view, r *assembler.Reset) bool {
 // to come from, so that nobody else can have sent it without seeing and
 // imitating the connection.
 func inStep(v *view, r *assembler.Reset) bool {
-	return r.HasTS && !v.c.MPTCP && r.TTLDelta == 0 && !oddTimestamp(r) && r.Fit.TakesEffect() && v.c.Established.Seen()
+	return r.HasTS && !v.c.MPTCP && r.TTLDelta == 0 && !oddTimestamp(r) && r.Fit.TakesEffect() && v.c.Established.Seen() && follows(v, r)
+}
+
+// follows reports whether r comes right behind the last packet that was
+// captured of its sender, as far as IP IDs tell. Where some are missing, they
+// may have been probes that nobody answered. Of a segment that the network
+// card was to split, each part has an ID.
+func follows(v *view, r *assembler.Reset) bool {
+	e, o := v.sender(), v.receiver()
+	if e.IPIDKind != assembler.IPIDRising || r.Traits&capture.HasIPID == 0 {
+		return true
+	}
+	parts := uint32(1)
+	if o.MSS > 0 {
+		parts = max(parts, (e.Highest+uint32(o.MSS)-1)/uint32(o.MSS))
+	}
+	return r.IPIDDelta >= 1 && uint32(r.IPIDDelta) <= parts
 }
