@@ -150,6 +150,8 @@ func (c *Conn) repeat(e *End, seq, end uint32, p *capture.Packet, at Stamp, b *c
 		if p.Flags.Has(capture.FIN) {
 			fresh--
 		}
+	} else if filled > 0 {
+		e.feed(seq, p, b) // only a FIN or a bare ACK had come before it, which the framing did not hear of
 	}
 	e.Bytes += uint64(min(filled+fresh, p.Len))
 	if filled > 0 && at.Time-e.holeTime < max(reorderWait, min(c.RTTServer+c.RTTClient, 50e6)/2) {
@@ -188,6 +190,8 @@ func (c *Conn) payload(e, o *End, seq uint32, p *capture.Packet, at Stamp, idle 
 			e.FirstData = at
 		}
 		e.LastData = at
+	} else if e.FIN.Seen() && seq+p.Len == e.FIN.Seq {
+		e.LastData = at // the FIN that was captured before it came behind it
 	}
 	e.SinceData = 0
 	o.SinceData += uint64(p.Len)
