@@ -144,6 +144,7 @@ type End struct {
 	TTLFirst, TTLLast, TTLMin, TTLMax uint8
 	IPIDLast                          uint16 // of its last ordinary packet with an IP ID
 	IPIDKind                          IPIDKind
+	CopyTTL                           uint8  // TTL of its latest copy that was seen at another distance, 0 if none
 	TSLast                            uint32 // last TSVal; valid if TSCount > 0
 	TSLastTime                        int64  // when
 	TSCount                           uint32 // ordinary packets with timestamps

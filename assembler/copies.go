@@ -79,6 +79,13 @@ func (c *Conn) isCopy(from Side, p *capture.Packet) bool {
 	return false
 }
 
+// copyAt notes how far away another capture point sees e, which p is a copy of.
+func (e *End) copyAt(p *capture.Packet) {
+	if p.TTL != e.TTLLast && e.TTLFirst != 0 {
+		e.CopyTTL = p.TTL
+	}
+}
+
 // news reports whether p goes on where e left off, or acknowledges what e
 // had not acknowledged: then nothing before it can be the same packet.
 func (e *End) news(o *End, p *capture.Packet) bool {

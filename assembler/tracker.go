@@ -302,6 +302,7 @@ func (c *Conn) take(fromA bool, p *capture.Packet, b *capture.Batch) Notes {
 		return c.segment(from, p, b)
 	}
 	c.Ends[from].Duplicates++
+	c.Ends[from].copyAt(p)
 	c.Partial |= Duplicated
 	c.zeekSegment(from, p)
 	return NoteDuplicate

@@ -63,10 +63,11 @@ func forgedCues(c *assembler.Conn, r *assembler.Reset) int {
 	return n
 }
 
-// oddTTL: the sender's hop count never varied, and the RST's differs.
+// oddTTL: the sender's hop count never varied, and the RST's differs. Where
+// the capture shows packets before and behind a router, one copy may be lost.
 func oddTTL(e *assembler.End, r *assembler.Reset) bool {
 	ordinary := e.Packets - e.Resets
-	return r.TTL != 0 && ordinary >= 2 && e.TTLMin == e.TTLMax && e.TTLMin != 0 && r.TTL != e.TTLMin
+	return r.TTL != 0 && r.TTL != e.CopyTTL && ordinary >= 2 && e.TTLMin == e.TTLMax && e.TTLMin != 0 && r.TTL != e.TTLMin
 }
 
 // rerouted reports whether another path would explain the hop count: a step
