@@ -154,7 +154,8 @@ type hush struct {
 func (n *neighbours) add(w *view, v *Verdict) (q question, open bool) {
 	o := w.outline()
 	q = question{id: o.ID, up: o.Established.Time, acquainted: n.meet(o, v.Cause == ConnectionRefused)}
-	if v.Cause == PeerLostState && w.rst != nil {
+	if v.Cause == PeerLostState && w.rst != nil && !w.sender().FIN.Seen() && w.sender().Lost == 0 {
+		// Who has closed has nothing to lose; a FIN may be what was not captured.
 		n.hosts.val(q.host[w.rst.Side]).lose(w.rst.Time)
 	}
 	n.relays.add(w.c)

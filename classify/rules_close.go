@@ -106,18 +106,22 @@ func (f *finding) heed(o *assembler.Outline, first assembler.Side) {
 }
 
 // cutShort reports whether s closed at once when the other side had spoken,
-// and the capture is cut before what it said: it may have taken its leave.
+// or may have, and the capture lacks what it said, or what tells how to read
+// it: it may have taken its leave.
 func cutShort(o *assembler.Outline, s assembler.Side) bool {
-	if o.Partial&assembler.Snaplen == 0 {
-		return false
-	}
 	e, peer := &o.Ends[s], &o.Ends[s.Peer()]
-	if p := peer.App.Protocol(); p != assembler.AppTLS && p != assembler.AppUnknown {
+	late := o.Partial&assembler.NoStart != 0
+	p := peer.App.Protocol()
+	if p != assembler.AppTLS && p != assembler.AppUnknown {
 		return false // it has no other way of taking leave
 	}
+	soon := atOnce + o.RTTServer + o.RTTClient
+	if late && !peer.LastData.Seen() {
+		return e.FIN.Time-o.First.Time < soon
+	}
+	blind := o.Partial&assembler.Snaplen != 0 || late && p == assembler.AppUnknown || e.App.Missed() || peer.App.Missed()
 	wait := e.FIN.Time - peer.LastData.Time
-	return peer.LastData.Seen() && peer.LastData.Time > e.LastData.Time &&
-		wait >= 0 && wait < atOnce+o.RTTServer+o.RTTClient
+	return blind && peer.LastData.Seen() && peer.LastData.Time > e.LastData.Time && wait >= 0 && wait < soon
 }
 
 // notified is the side that ended its TLS session first: its last words are

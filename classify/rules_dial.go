@@ -35,7 +35,11 @@ func (v *view) rejection() *assembler.ICMP {
 	}
 	for i := range v.c.KeptICMP() {
 		m := &v.c.ICMP[i]
-		if fatalOnSYN(m) && metSocket(&v.c.End(m.Side).SYN, m) {
+		dialler := v.c.End(m.Side)
+		if v.c.End(m.Side.Peer()).Packets > 0 || dialler.Packets > dialler.SYN.Count {
+			continue // the handshake was not captured, and yet the connection lived
+		}
+		if fatalOnSYN(m) && metSocket(&dialler.SYN, m) {
 			return m
 		}
 	}
