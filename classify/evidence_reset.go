@@ -86,6 +86,9 @@ func describeReset(c *assembler.Conn, r *assembler.Reset) string {
 	how := fit[r.Fit]
 	if d := decisive(c); r.Fit == assembler.FitLate && d != nil && d.Ref == r.Ref {
 		how = "after one that was never taken"
+		if wasOvertaken(c, r) {
+			how = "behind one of its host's that had overtaken it"
+		}
 	}
 	if overtook(c, r) {
 		how = "seq = the end of the data that was captured behind it"

@@ -184,7 +184,7 @@ func (d *dialing) withdrew() bool {
 // withdrawn: the socket that had sent the SYN was gone when its SYN-ACK came.
 func (d *dialing) withdrawn(out *Outcome) {
 	out.Note = "the socket was closed before the SYN-ACK came: the dial had timed out or been cancelled (as net.Dialer does, unreported, " +
-		"when another address of the name was faster), its process was gone, or nobody dialled but a port scanner"
+		"when another address of the name was faster), its process was gone, or nobody dialled but a port scanner, or somebody who forged its address"
 	d.givenUp(out, tokenDeadline, true)
 }
 

@@ -90,7 +90,7 @@ const reorder = milli
 // it goes on talking after it, or the header is out of step with the rest
 // (which the verdict has weighed).
 func (h *history) notItsOwn(r *assembler.Reset) bool {
-	if r.SenderAfter.Seen() && r.SenderAfter.Time-r.Time > reorder {
+	if r.SenderAfter.Seen() && r.SenderAfter.Time-r.Time > reorder && overtaken(h.c, r) == nil {
 		return true
 	}
 	if h.v.Cause != InjectedReset && h.v.Cause != ResetByOwnHost {

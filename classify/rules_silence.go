@@ -118,12 +118,21 @@ func pmtuBlackhole(v *view) (finding, bool) {
 	if !heard && !smallerAsked(v.c) {
 		return finding{}, false
 	}
+	if smallLost(o, t) {
+		return finding{}, false
+	}
 	f := finding{HalfOpen, ByNetwork, Likely, doubts{{PeerVanished, WhyMaybeTrying}}}
 	if v.gaveUp(t) {
 		f.class = TimedOut
 		f.alts = doubts{{RetransmissionTimeout, WhySizeOnly}}
 	}
 	return f, true
+}
+
+// smallLost reports whether acknowledgments, small as they are, do not get
+// through to o either: it repeats what was acknowledged since t began.
+func smallLost(o *assembler.End, t *assembler.Tries) bool {
+	return o.Deaf.Count > 1 && o.Deaf.Last.Time > t.First.Time
 }
 
 // smallerAsked reports whether a router asked for smaller packets.
@@ -149,7 +158,7 @@ func retransmissionTimeout(v *view) (finding, bool) {
 		f.alts = doubts{{AbortiveClose, WhyProgramGaveUp}}
 	}
 	v.mayBeHidden(&f, t, allRetries)
-	if larger(e, t) {
+	if v.larger(e, t) {
 		f.alts.add(Alternative{PMTUBlackhole, WhyLarger})
 	}
 	return f, true
@@ -179,8 +188,12 @@ func (v *view) mayBeHidden(f *finding, t *assembler.Tries, all uint32) {
 // larger reports whether what is not acknowledged is larger than all that
 // was: then nothing tells a path that passes small packets only from one
 // that passes none (RFC 2923 2.1).
-func larger(e *assembler.End, t *assembler.Tries) bool {
-	return t.Len >= fullSize && e.AckSeen && e.HighestAcked < t.Len
+func (v *view) larger(e *assembler.End, t *assembler.Tries) bool {
+	o := v.cl
+	if e == v.cl {
+		o = v.sv
+	}
+	return !smallLost(o, t) && t.Len >= fullSize && e.AckSeen && e.HighestAcked < t.Len
 }
 
 // deafSender: data repeated with back-off although the capture shows it
@@ -226,7 +239,7 @@ func peerVanished(v *view) (finding, bool) {
 			continue
 		}
 		f := finding{HalfOpen, ByUnknown, Possible, doubts{{s.alt, WhyMaybeGaveUp}}}
-		if s.alt == RetransmissionTimeout && larger(e, t) {
+		if s.alt == RetransmissionTimeout && v.larger(e, t) {
 			f.alts.add(Alternative{PMTUBlackhole, WhyLarger})
 		}
 		return f, true
@@ -252,6 +265,10 @@ func zeroWindowStall(v *view) (finding, bool) {
 		switch {
 		case probed && p.Interval() > 0 && v.gaveUp(p):
 			f.class = TimedOut
+			if !p.Pending() {
+				f.confidence = Possible // answered probes end by TCP_USER_TIMEOUT alone
+			}
+			v.mayBeHidden(&f, p, math.MaxUint32)
 		case probed && p.Pending() && p.Count >= 2:
 			f.class, f.confidence = HalfOpen, Possible
 			f.alts = doubts{{PeerVanished, WhyMaybeTrying}}

@@ -73,9 +73,37 @@ func decisive(c *assembler.Conn) *assembler.Reset {
 		if first != nil && first.Side == r.Side && live(c, first) {
 			return first // r only repeats, without a socket, what first said
 		}
+		if own := overtaken(c, r); own != nil {
+			return own
+		}
 		return r
 	}
 	return nil
+}
+
+// overtaken is the RST of the live socket that the bare one r overtook: what a
+// socket sent last waits in its own queue where packets are paced (fq), while
+// its host, once the socket is gone, answers what comes in at once.
+func overtaken(c *assembler.Conn, r *assembler.Reset) *assembler.Reset {
+	for i := range c.KeptResets() {
+		o := &c.Resets[i]
+		d := o.Time - r.Time
+		if bare(r) && o.Side == r.Side && d > 0 && d < second/2 && c.Timestamps() && live(c, o) && !oddTTL(c.End(o.Side), o) && !oddTimestamp(o) &&
+			int32(o.Seq-r.Seq) >= 0 && (!r.SenderAfter.Seen() || r.SenderAfter.Time <= o.Time) {
+			return o
+		}
+	}
+	return nil
+}
+
+// wasOvertaken reports whether o is the RST that overtaken finds.
+func wasOvertaken(c *assembler.Conn, o *assembler.Reset) bool {
+	for i := range c.KeptResets() {
+		if own := overtaken(c, &c.Resets[i]); own != nil && own.Ref == o.Ref {
+			return true
+		}
+	}
+	return false
 }
 
 // weighable reports whether the capture holds what r's sequence number has
