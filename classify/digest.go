@@ -67,7 +67,13 @@ type Group struct {
 	// the surest verdict on the most complete connection, the earliest of equals.
 	Example int
 	best    merit
+	sure    uint8 // bits of the confidences that members have
 	clients clients
+}
+
+// Least is how sure the least sure member's verdict is.
+func (g *Group) Least() Confidence {
+	return Confidence(bits.TrailingZeros8(g.sure | 1<<Certain))
 }
 
 // merit ranks examples.
@@ -175,6 +181,7 @@ func (d *Digest) join(v *Verdict, server *assembler.End, alike *Group) {
 // note counts a member.
 func (g *Group) note(client [16]byte, id uint64, at int64, v *Verdict) {
 	g.N++
+	g.sure |= 1 << v.Confidence
 	if v.Confidence == Possible {
 		g.Possible++
 	}
@@ -199,6 +206,7 @@ func ended(c *assembler.Conn, v *Verdict) int64 {
 // join adds the members of o to g.
 func (g *Group) join(o *Group) {
 	g.N += o.N
+	g.sure |= o.sure
 	g.Possible += o.Possible
 	if g.First == 0 || o.First < g.First {
 		g.First = o.First

@@ -11,6 +11,10 @@ const adviseAbortiveClose = `On the aborting side look for SetLinger(0), a proxy
 
 const adviseEither = `Look first at what the resetting side had received and not answered: if its program calls Close before reading that to its end, reading it will do (io.Copy(io.Discard, conn) with a deadline, or CloseWrite and then Read until io.EOF; in HTTP the body, of a request as of a response). Else look for SetLinger(0), a proxy's or load balancer's hard limit, a crash or kill at that time. On the other side treat ECONNRESET (errors.Is(err, syscall.ECONNRESET)) as "unknown outcome": retry only what is idempotent, on a new connection.`
 
+const adviseUnheard = `Little: the other side had closed already, and its program is not told of this RST, unless it had only called CloseWrite and goes on reading. Some servers end every connection so, to spare themselves the wait for the last acknowledgment. If not, the resetting program closed with what the other had just sent unread, a goodbye perhaps: read to io.EOF before Close, and the end is FIN by both.`
+
+const adviseIgnored = `The peer had said something and closed, and most likely nobody looked: its last words (a timeout's or shutdown's notice, an error) lay unread in a connection that nobody reads while it is idle, in a pool most likely. Nothing is lost but the reason. Let the pool close first: SetConnMaxIdleTime, MaxConnIdleTime, IdleConnTimeout and their like below the server's idle or session timeout; or keep a Read pending, which meets the EOF at once.`
+
 const docFastClose = `
 An MPTCP connection aborted with MP_FASTCLOSE.
 
@@ -19,7 +23,7 @@ Proof: the MP_FASTCLOSE option (RFC 8684 3.5; mptcp_do_fastclose); the RSTs of t
 const docUnreadData = `
 Close was called while received bytes had not been read, and the kernel sent RST instead of FIN.
 
-Proof: RST+ACK from a live socket that had acknowledged bytes which its program most likely had not read: its window had not moved, or had fallen by half and more, or nothing was ever answered, or more was on its way, or TLS had just taken leave with close_notify (RFC 2525 2.17, RFC 1122 4.2.2.13; tcp_close with data_was_unread). The RST also destroys what this side had sent and the peer had not read yet: a response may be lost.
+Proof: RST+ACK from a live socket that had acknowledged bytes which its program most likely had not read: its window had not moved, or had fallen by half and more, or nothing was ever answered, or more was on its way, or the peer's last words and FIN had been there for a second and more, or TLS had just taken leave with close_notify (RFC 2525 2.17, RFC 1122 4.2.2.13; tcp_close with data_was_unread). The RST also destroys what this side had sent and the peer had not read yet: a response may be lost.
 
 Looks alike: SetLinger(0) sends the same packet; a server that died with its listener too. Packets cannot show what a program has read, so this is never certain.`
 

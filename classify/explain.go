@@ -21,6 +21,10 @@ func Explain(c *assembler.Conn, v Verdict, env Env) Result {
 		r.Advice = rule.Advice
 	}
 	switch {
+	case v.Cause == CloseWithUnreadData && ignored(w, w.rst):
+		r.Advice = adviseIgnored
+	case (v.Cause == AbortiveClose || v.Cause == CloseWithUnreadData) && !c.MPTCP && toldNobody(w):
+		r.Advice = adviseUnheard
 	case v.Even():
 		r.Advice = adviseEither
 	case v.is("write-after-close"):
@@ -191,6 +195,14 @@ func (v *view) detail(out *Verdict) string {
 		}
 		if v.gaveUp(&v.cl.SYN) {
 			return "1 SYN, never repeated"
+		}
+	case AbortiveClose, CloseWithUnreadData:
+		switch {
+		case v.c.MPTCP:
+		case out.Cause == CloseWithUnreadData && ignored(v, v.rst):
+			return fmt.Sprintf("%s after the peer's last words and FIN, most likely unread", dur(v.rst.Time-v.receiver().FIN.First.Time))
+		case toldNobody(v):
+			return fmt.Sprintf("the %s had closed before: its program hardly hears of this RST", v.rst.Side.Peer())
 		}
 	case WriteAfterClose:
 		switch {

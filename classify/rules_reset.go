@@ -263,7 +263,7 @@ func closeWithUnreadData(v *view) (finding, bool) {
 	}
 	// Who takes leave in TLS and then resets has called Close, not SetLinger.
 	polite := endsWithAlert(v.c, v.sender()) && v.receiver().FirstData.Seen()
-	shown := unreadShown(v, r) || polite
+	shown := unreadShown(v, r) || polite || ignored(v, r)
 	if !shown && (unanswered(r) == 0 || v.asked() == r.Side && r.AckBehind == 0) {
 		// abortive-close names it, and as no more than possible where nothing
 		// shows that the answer was read.
@@ -276,6 +276,26 @@ func closeWithUnreadData(v *view) (finding, bool) {
 	v.mayBeListener(&f)
 	v.mayBeForged(&f)
 	return f, true
+}
+
+// ignoredFor is how long (ns) a program that reads would hardly have let an EOF
+// lie before it acted.
+const ignoredFor = second
+
+// ignored reports whether the peer's last words came with its FIN, and the
+// aborter did nothing about either until long after: a pooled connection, on
+// which a server says why it closes, and nobody reads it.
+func ignored(v *view, r *assembler.Reset) bool {
+	fin, last := &v.receiver().FIN, v.receiver().LastData
+	return fin.Seen() && r.Ack == fin.Seq+1 && unanswered(r) > 0 && r.AckBehind == 0 &&
+		fin.First.Time-last.Time < alertBefore && r.Time-fin.First.Time >= ignoredFor
+}
+
+// toldNobody reports whether no program was told of the RST: its receiver had
+// sent FIN, and nothing shows that this was CloseWrite.
+func toldNobody(v *view) bool {
+	e := v.receiver()
+	return v.rst != nil && e.FIN.Seen() && e.FIN.First.Time <= v.rst.Time && e.AckedPastFIN == 0
 }
 
 // aborter is whoever sent the RST; both, if RSTs of two live sockets crossed:

@@ -104,6 +104,24 @@ func TestExampleIsTheClearest(t *testing.T) {
 	}
 }
 
+// The title of a group tells how sure its members' verdicts are, not only that
+// of the one spelled out.
+func TestGroupTellsTheLeastSure(t *testing.T) {
+	f := &fakes{sum: classify.Summary{First: at(0), Last: at(9)}}
+	for i, sure := range []classify.Confidence{classify.Likely, classify.Certain} {
+		c, v := refused(uint64(i+1), "10.0.0.1:1", "192.0.2.1:80")
+		v.Confidence = sure
+		f.add(c, v, nil)
+	}
+	var b strings.Builder
+	if err := Text(&b, &Report{Conns: f}, Style{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "by server · likely to certain ─"; !strings.Contains(b.String(), want) {
+		t.Errorf("%q not in\n%s", want, b.String())
+	}
+}
+
 func TestPageStaysShort(t *testing.T) {
 	f := &fakes{sum: classify.Summary{First: at(0), Last: at(9)}}
 	for i := range uint64(3000) {

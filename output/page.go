@@ -70,7 +70,11 @@ func (t *text) title(number int, g *group, sure classify.Confidence) {
 	if g.By != classify.ByUnknown {
 		left += " · by " + g.By.String()
 	}
-	left += paint(t.faint, " · "+sure.String())
+	how := sure.String()
+	if least := g.Least(); least < sure {
+		how = least.String() + " to " + how // the example shows the cause best
+	}
+	left += paint(t.faint, " · "+how)
 	right := plural(g.N, "connection")
 	width := min(t.width, 110)
 	fill := width - visible(left) - visible(right) - 2
