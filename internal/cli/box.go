@@ -92,10 +92,14 @@ func (b *box) record() capture.Tap {
 func (b *box) saving() bool { return b.saver != nil }
 
 // save keeps the packets of c, and returns the file's path; "" if there is
-// none. Why not, the counters tell.
-func (b *box) save(c *assembler.Conn, v *classify.Verdict, env classify.Env) string {
-	if b.saver == nil {
+// none. Why not, the counters tell. Before is the path of what was saved of c
+// under an earlier verdict, "" if nothing was.
+func (b *box) save(c *assembler.Conn, v *classify.Verdict, env classify.Env, before string) string {
+	switch {
+	case b.saver == nil:
 		return ""
+	case before != "":
+		return b.saver.Revise(before, c, v, env)
 	}
 	path, err := b.saver.Save(c, v, env)
 	if err != nil {

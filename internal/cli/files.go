@@ -210,7 +210,7 @@ func (r *reading) manyTrackers() int {
 func (r *reading) done(c *assembler.Conn) {
 	r.analysis.Add(c)
 	if v := r.analysis.Preview(c); v.Severity() > 0 && r.filter.Keeps(c, &v) {
-		r.box.save(c, &v, r.env())
+		r.box.save(c, &v, r.env(), "")
 	}
 	r.box.forget(c)
 }

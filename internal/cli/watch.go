@@ -33,6 +33,7 @@ type watcher struct {
 	packets uint64
 	now     int64 // ns: latest time known
 	told    map[uint64]telling
+	saved   map[uint64]string // their files of the black box, of those that have one
 	spare   assembler.Conn
 	fold    fold
 	closing bool // what comes now was open when the watch ended
@@ -65,7 +66,7 @@ const (
 // watch follows interfaces until it is told to stop, and reports. It reports
 // whether --fail-on was hit.
 func (c *command) watch() (alarm bool, err error) {
-	w := &watcher{command: c, told: make(map[uint64]telling), without: make(without), started: time.Now()}
+	w := &watcher{command: c, told: make(map[uint64]telling), saved: make(map[uint64]string), without: make(without), started: time.Now()}
 	w.findings.every, w.second.every = findingsEvery, time.Second
 	if err := w.open(); err != nil {
 		return false, errors.Join(err, w.close())
@@ -227,6 +228,7 @@ func (w *watcher) lone(l *assembler.Lone) {
 func (w *watcher) settled(c *assembler.Conn, v *classify.Verdict) {
 	before, known := w.told[c.ID]
 	delete(w.told, c.ID)
+	defer delete(w.saved, c.ID)
 	if known && before == tellingOf(v) || w.closing && w.show == output.FormatText {
 		return // the report tells of what was open
 	}
@@ -245,7 +247,10 @@ func (w *watcher) tell(c *assembler.Conn, v *classify.Verdict, again bool) {
 	env := w.env()
 	beside := output.Beside{Revised: again}
 	if bad && !w.closing {
-		beside.Saved = w.box.save(c, v, env)
+		beside.Saved = w.box.save(c, v, env, w.saved[c.ID])
+		if beside.Saved != "" && !again {
+			w.saved[c.ID] = beside.Saved
+		}
 	}
 	if w.quiet || !w.all && !w.fold.admits(w.now, c, v) {
 		return

@@ -101,12 +101,33 @@ func (f *folder) write(name string, data []byte) error {
 	if err := os.Rename(path+unfinished, path); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), removed(path+unfinished))
 	}
-	if i := slices.IndexFunc(f.files, func(x file) bool { return x.name == name }); i >= 0 {
-		f.bytes -= f.files[i].size // the same capture was read before
-		f.files = slices.Delete(f.files, i, i+1)
-	}
+	f.drop(name) // the same capture was read before
 	f.files = append(f.files, file{name, size, time.Now()})
 	f.bytes += size
+	return nil
+}
+
+// index is where a file is among those known, -1 if it is not.
+func (f *folder) index(name string) int {
+	return slices.IndexFunc(f.files, func(x file) bool { return x.name == name })
+}
+
+func (f *folder) has(name string) bool { return f.index(name) >= 0 }
+
+// drop forgets a file.
+func (f *folder) drop(name string) {
+	if i := f.index(name); i >= 0 {
+		f.bytes -= f.files[i].size
+		f.files = slices.Delete(f.files, i, i+1)
+	}
+}
+
+// remove deletes a file whose place another has taken.
+func (f *folder) remove(name string) error {
+	f.drop(name)
+	if err := removed(filepath.Join(f.dir, name)); err != nil {
+		return fmt.Errorf("%s: what a newer file replaces cannot be deleted: %w", filepath.Join(f.dir, name), plain(err))
+	}
 	return nil
 }
 

@@ -18,6 +18,8 @@ type job struct {
 	end     int64 // of the capture so far
 	trail   trail
 	refused uint64 // like it since the last one saved
+
+	replaces string // an older file about the same connection, "" if there is none
 }
 
 // encode makes the file. The section's comment says all there is to say, and

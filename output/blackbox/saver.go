@@ -173,15 +173,37 @@ func (s *Saver) Save(c *assembler.Conn, v *classify.Verdict, env classify.Env) (
 	if !ok {
 		return "", ErrAlike
 	}
-	t := s.gather(c, uint64(s.cfg.FileSize))
-	if len(t.packets) == 0 {
+	path, err = s.submit(c, v, env, job{refused: refused})
+	switch {
+	case errors.Is(err, ErrGone):
 		s.count(&s.stats.Gone)
+	case err != nil:
+		s.count(&s.stats.Busy)
+	}
+	return path, err
+}
+
+// Revise is Save for a connection that was saved to path and of which
+// something else is said now: the new file takes the place of the old one,
+// and neither quota nor counters hear of another connection. If it cannot be
+// made, the old one stays, whose path is returned.
+func (s *Saver) Revise(path string, c *assembler.Conn, v *classify.Verdict, env classify.Env) string {
+	revised, err := s.submit(c, v, env, job{replaces: filepath.Base(path)})
+	if err != nil {
+		return path
+	}
+	return revised
+}
+
+// submit completes a job with the packets of c, and has it written.
+func (s *Saver) submit(c *assembler.Conn, v *classify.Verdict, env classify.Env, j job) (path string, err error) {
+	j.trail = s.gather(c, uint64(s.cfg.FileSize))
+	if len(j.trail.packets) == 0 {
 		return "", ErrGone
 	}
-	own := *c // c is the caller's again when Save returns
-	j := job{name: fileName(c, v), result: classify.Explain(&own, *v, env), end: env.End, trail: t, refused: refused}
+	own := *c // c is the caller's again when this returns
+	j.name, j.result, j.end = fileName(c, v), classify.Explain(&own, *v, env), env.End
 	if !s.enqueue(j) {
-		s.count(&s.stats.Busy)
 		return "", ErrBusy
 	}
 	return filepath.Join(s.cfg.Dir, j.name), nil
@@ -217,23 +239,29 @@ func (s *Saver) count(n *uint64) {
 // write is the goroutine that writes.
 func (s *Saver) write() {
 	for j := range s.jobs {
+		again := s.folder.has(j.replaces)
 		data, err := j.encode(s.cfg.Section, s.describe)
 		if err == nil {
 			err = s.folder.write(j.name, data)
 		}
-		s.wrote(err)
+		if err == nil && again && j.replaces != j.name {
+			err = s.folder.remove(j.replaces)
+		}
+		s.wrote(again, err)
 	}
 }
 
-// wrote notes what became of a file.
-func (s *Saver) wrote(err error) {
+// wrote notes what became of a file, which may take the place of another.
+func (s *Saver) wrote(again bool, err error) {
 	s.mu.Lock()
 	s.stats.Deleted = s.folder.deleted
 	news := err != nil && !s.failed
 	s.failed = err != nil
-	if err == nil {
+	switch {
+	case err == nil && again:
+	case err == nil:
 		s.stats.Saved++
-	} else {
+	default:
 		s.stats.Failed++
 		err = fmt.Errorf("black box: %w; the capture goes on, and files are written again as soon as that is mended", err)
 		s.stats.Err = err

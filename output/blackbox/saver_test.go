@@ -90,6 +90,44 @@ func TestFileNames(t *testing.T) {
 	}
 }
 
+// What is said later of a connection takes the place of what was said before.
+func TestRevisedVerdictReplacesTheFile(t *testing.T) {
+	s := newSaving(t, Config{Each: 1})
+	first, err := s.end(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.conn(1)
+	c.First = c.Last
+	other, err := s.end(2)
+	if err == nil || other != "" {
+		t.Fatal("the quota is not used up, which makes this test say less")
+	}
+	v := &classify.Verdict{Class: classify.Reset, Cause: classify.ListenerClosed, By: classify.ByServer}
+	second := s.Revise(first, c, v, classify.Env{End: s.now})
+	if second == first || !strings.Contains(second, "listener-closed") {
+		t.Errorf("revised to %s", second)
+	}
+	third := s.Revise(second, c, v, classify.Env{End: s.now})
+	if third != second {
+		t.Errorf("%s became %s with the same verdict", second, third)
+	}
+	s.Forget(c)
+	v.Cause = classify.PeerLostState
+	if path := s.Revise(third, c, v, classify.Env{End: s.now}); path != third {
+		t.Errorf("without packets it became %s", path)
+	}
+	if list := s.names(); !slices.Equal(list, []string{filepath.Base(second)}) {
+		t.Errorf("files %q", list)
+	}
+	if st := s.Stats(); st.Saved != 1 || st.Failed+st.Gone+st.Busy+st.Deleted != 0 {
+		t.Errorf("%+v", st)
+	}
+	if n := s.folder.bytes; n == 0 || len(s.folder.files) != 1 || s.folder.files[0].size != n {
+		t.Errorf("%d bytes are taken for used", n)
+	}
+}
+
 func TestSavedFilesAreForTheUserAlone(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has other permissions")
