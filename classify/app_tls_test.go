@@ -305,6 +305,13 @@ func TestTLSPlainPeer(t *testing.T) {
 		x.c.Close()
 		agree(t, x.c.l.facts(), Verdict{}, assembler.Client, err)
 	})
+	t.Run("client of an h2c server", func(t *testing.T) {
+		x := newSession(t, 0)
+		go x.s.say("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00") // SETTINGS, unasked, as gRPC's server greets
+		err := x.cln.Handshake()
+		x.c.Close()
+		agree(t, x.c.l.facts(), Verdict{}, assembler.Client, err)
+	})
 	t.Run("https client of an http server", func(t *testing.T) {
 		l := listen(t)
 		srv := &http.Server{}

@@ -374,14 +374,26 @@ func abortiveClose(v *view) (finding, bool) {
 	return f, true
 }
 
-// refuses reports whether the aborter answered with one short message and
-// reset at once, although a request of several segments lay before it: as
-// often as not it read enough to say no, closed properly and left the rest
-// unread. An abort by choice would have endangered its own answer.
+// refuses reports whether the aborter answered what lay before it with one
+// short message and reset at once: as often as not it read enough to say no
+// (too many connections, another protocol, too long), closed properly and left
+// the rest unread. An abort by choice would have endangered its own answer.
+// Of a whole HTTP request that got its response nothing is left.
 func refuses(v *view, r *assembler.Reset) bool {
 	e, o := v.c.End(r.Side), v.c.End(r.Side.Peer())
 	at := e.LastData
-	return at.Seen() && r.Time-at.Time < atOnce && e.Bytes < queueSize && o.Bytes >= queueSize && o.LastData.Time <= at.Time
+	return at.Seen() && r.Time-at.Time < atOnce && e.Bytes < queueSize && o.LastData.Seen() && o.LastData.Time <= at.Time &&
+		(o.Bytes >= queueSize || !answeredHTTP(e, o))
+}
+
+// answeredHTTP reports whether all that e was sent is whole HTTP/1 requests,
+// and e answered in kind.
+func answeredHTTP(e, o *assembler.End) bool {
+	if e.App.Protocol() != assembler.AppHTTP1 || o.App.Protocol() != assembler.AppHTTP1 || e.App.Lost() || o.App.Lost() {
+		return false
+	}
+	asked := o.App.HTTP()
+	return asked.Complete == asked.Messages
 }
 
 // inStep reports whether everything about r fits the live socket it claims
