@@ -148,7 +148,7 @@ func (g *loss) report(k lossKey, dropped uint64) Finding {
 	if g.unacked > 0 || g.shown > 0 {
 		conf = Likely
 	}
-	if g.n < lossMin || g.brokenOff(k) {
+	if g.n < lossMin || conf == Possible || g.brokenOff(k) {
 		sev = Warning
 	}
 	f := g.finding(kind, sev, conf)
@@ -177,7 +177,11 @@ func (g *loss) report(k lossKey, dropped uint64) Finding {
 			"If not, let the client read to EOF before Close (in HTTP the response's body), and look for SetLinger(0)."
 		return f
 	}
-	f.Title = fmt.Sprintf("Resets by the %s of %s destroyed data in %s.", k.side, k.server, plural(g.n, "connection"))
+	verb := "destroyed"
+	if conf == Possible {
+		verb = "may have destroyed"
+	}
+	f.Title = fmt.Sprintf("Resets by the %s of %s %s data in %s.", k.side, k.server, verb, plural(g.n, "connection"))
 	f.What = "A RST ends both directions at once: what its sender had in flight or had not read is gone, and the other side gets ECONNRESET. " +
 		"An ordinary Close sends what is left and then FIN; a reset comes from SetLinger(0), from closing with unread input, or from a process that was killed."
 	f.Advice = "Do not call SetLinger(0) on connections that carry data. Read to EOF before Close, or CloseWrite first and read until the peer closes. At shutdown let requests finish (http.Server.Shutdown, grpc.Server.GracefulStop) before the process exits."
