@@ -221,7 +221,11 @@ func (v *view) firstEnd(out *Verdict) FirstEnd {
 	var f FirstEnd
 	if out.Cause == ICMPRejected {
 		if m := v.rejection(); m != nil {
-			return FirstEnd{Stamp: m.Last, Side: m.Side.Peer(), Flag: FlagICMP, Network: out.By == ByNetwork}
+			at := m.Last
+			if m.Time >= v.c.End(m.Side).SYN.Last.Time {
+				at = m.Stamp
+			}
+			return FirstEnd{Stamp: at, Side: m.Side.Peer(), Flag: FlagICMP, Network: out.By == ByNetwork}
 		}
 	}
 	if v.c.MPTCP && out.is("mptcp-close") {

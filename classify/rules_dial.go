@@ -51,8 +51,14 @@ func (v *view) rejection() *assembler.ICMP {
 // after seconds, when a program with a short deadline has closed long ago.
 func metSocket(syn *assembler.Tries, m *assembler.ICMP) bool {
 	due := max(2*syn.Interval(), synRetry)
-	late := m.Last.Time - syn.Last.Time
-	return late >= 0 && late <= due+due/8+100*milli
+	due += due/8 + 100*milli
+	switch {
+	case m.Last.Time < syn.Last.Time:
+		return false
+	case m.Time >= syn.Last.Time: // of several the first counts: the router answers each SYN that it had kept
+		return m.Time-syn.Last.Time <= due
+	}
+	return m.Count > 2 || m.Last.Time-syn.Last.Time <= due // those between were not kept
 }
 
 // ofOthers reports whether the error says what no host says of itself, unless
