@@ -14,8 +14,11 @@ import (
 const KindBurst = "burst"
 
 const (
-	// burstMin is how many ends make a burst.
-	burstMin = 8
+	// burstMin is how many ends make a burst. Fewer than burstMany must have
+	// been one server's, and no client's choice: a program or a browser often
+	// drops a handful of its connections at once.
+	burstMin  = 5
+	burstMany = 8
 	// burstWindow is how close together (ns) they lie: a dying process or
 	// host takes all its connections within it.
 	burstWindow = second
@@ -161,6 +164,9 @@ func burstsIn(ends []badEnd, span int64) (list []burst) {
 		}
 		usual := float64(len(ends)-(j-i)) * float64(window) / float64(span)
 		usual = max(usual, around(ends, i, j, window))
+		if j-i < burstMany && !oneServers(ends[i:j]) {
+			break
+		}
 		if n := float64(j - i); n < burstTimes*usual || tail(n, usual) > burstChance {
 			break
 		}
@@ -181,6 +187,12 @@ func burstsIn(ends []badEnd, span int64) (list []burst) {
 		ends = slices.Delete(ends, i, j)
 	}
 	return list
+}
+
+// oneServers reports whether all ends are of one server, and none was a
+// client's choice.
+func oneServers(ends []badEnd) bool {
+	return !slices.ContainsFunc(ends, func(e badEnd) bool { return e.server != ends[0].server || e.by == ByClient })
 }
 
 // around is how many ends occur per window in the time around ends[i:j]. A
@@ -261,8 +273,8 @@ func (b *burst) report() Finding {
 	if sameCause >= shared {
 		common = append(common, "cause "+cause.String())
 	}
-	if sameBy >= shared && by == ByClient && sameClient >= shared {
-		f.Severity = Warning // its own choice, or its own end
+	if sameBy >= shared && by == ByClient && sameClient >= shared || len(ends) < burstMany {
+		f.Severity = Warning // its own choice, or its own end; or few
 	}
 	f.number("connections that ended", float64(f.Total), "")
 	f.seconds("within", f.Last-f.First)

@@ -77,8 +77,10 @@ type timerHit struct {
 	deviates int64  // sum of deviations, ns
 }
 
-// roundSeconds are the numbers that people write into configurations.
-var roundSeconds = [...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 90, 100, 110, 120,
+// roundSeconds are the numbers that people write into configurations: any
+// number of seconds up to a minute, beyond that round ones.
+var roundSeconds = [...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+	31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 65, 70, 75, 80, 90, 100, 110, 120,
 	150, 180, 240, 300, 350, 360, 400, 420, 480, 500, 540, 600, 900, 1200, 1800, 3600, 7200}
 
 func newDeadlines() *deadlines {

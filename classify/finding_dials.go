@@ -85,7 +85,7 @@ const (
 func oneShot(o *assembler.Outline, closed int64) bool {
 	asked, answered := o.Ends[assembler.Client].LastData.Time, o.Ends[assembler.Server].LastData.Time
 	return answered != 0 && asked <= answered && closed-answered < answerEnd &&
-		asked-o.First.Time < second && closed-o.First.Time-o.MaxIdle < oneShotBusy
+		asked-o.Established.Time < second && closed-o.First.Time-o.MaxIdle < oneShotBusy
 }
 
 // shed judges the older half and lets go of it.

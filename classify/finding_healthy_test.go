@@ -66,6 +66,11 @@ func healthyStories() []madeStory {
 		{"burst-answered", stop("> R."), "none"},
 		{"burst-one-client", stop("> P. len=100", "% > F.", "% < P. len=100", "% > stateless"), "burst warning"},
 		{"ignored-eof-goodbye", goodbyes(), "none"},
+		{"silent-peer-while-quiet", vanish(), "silent-peer serious"},
+		{"idle-timeout-odd-number", idle(13), "idle-timeout info"},
+		{"burst-small", few("192.0.2.200:8080", "% < R."), "burst warning"},
+		{"burst-of-a-browser", few("192.0.2.200:8080", "% > P. len=50", "% > F.", "% < P. len=50", "% > stateless"), "none"},
+		{"server-down-flapping", flaps(), "server-down serious"},
 		{"server-down-moment", moment(), "server-down warning"},
 		{"heartbeats-scrapes", beats(5, 20_000), "none"},
 		{"heartbeats-many-servers", beats(5, 60), "heartbeats info"},
@@ -189,6 +194,62 @@ func beats(servers, answer int) string {
 			s.at(float64(i)+1+15*float64(k), c, fmt.Sprintf("%% exchange 100 %d", answer))
 		}
 		s.at(float64(i)+160+3.3*float64(i), c, "% close by client")
+	}
+	return s.String()
+}
+
+// vanish is a host that goes away while its connections are quiet.
+func vanish() string {
+	s := new(script)
+	for i := range 6 {
+		c := s.conn(hostNo(i), oneServer)
+		s.at(3.1*float64(i), c, "% handshake", "% exchange 100 200")
+		for k := range 10 {
+			line := "% rexmit"
+			if k == 0 {
+				line = "% > P. len=80"
+			}
+			s.at(60+0.7*float64(i)+0.2*float64(int(1)<<k-1), c, strings.Replace(line, "% rexmit", "% > rexmit", 1))
+		}
+	}
+	return s.String()
+}
+
+// idle is a server that closes after so many seconds of quiet.
+func idle(after float64) string {
+	s := new(script)
+	for i := range 10 {
+		c := s.conn(hostNo(i), oneServer)
+		at := 17.3 * float64(i)
+		s.at(at, c, "% handshake", "% exchange 100 200")
+		s.at(at+2+0.9*float64(i), c, "% exchange 100 200")
+		s.at(at+2+0.9*float64(i)+after+0.005, c, "% close by server")
+	}
+	return s.String()
+}
+
+// few is five used connections that end together.
+func few(server string, how ...string) string {
+	s := new(script)
+	for i := range 5 {
+		c := s.conn(hostNo(i), server)
+		s.at(4*float64(i), c, "% handshake", "% exchange 100 200")
+		s.at(100+0.01*float64(i), c, how...)
+	}
+	return s.String()
+}
+
+// flaps is a server that is away for two seconds each minute.
+func flaps() string {
+	s := new(script)
+	for i := range 800 {
+		at := 0.3 * float64(i)
+		c := s.conn(hostNo(i%4), oneServer)
+		if i%200 >= 193 {
+			s.at(at, c, "% > S", "% < stateless")
+			continue
+		}
+		s.at(at, c, "% handshake", "% exchange 100 200", "% close by client")
 	}
 	return s.String()
 }

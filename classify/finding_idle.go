@@ -153,7 +153,9 @@ func (g *idleCut) cut(x *subject, idle int64, from assembler.Side) {
 func (d *idleCuts) finish(s *scene) (list []Finding) {
 	for i := range d.by.items {
 		g := &d.by.items[i].val
-		if low, high, ok := g.threshold(); ok {
+		if low, high, ok := g.threshold(); ok && low == 0 && g.atOnce() {
+			list = append(list, g.vanished(d.by.items[i].key))
+		} else if ok {
 			list = append(list, g.report(d.by.items[i].key, low, high, d.by.dropped))
 		}
 	}
@@ -193,6 +195,31 @@ func (g *idleCut) threshold() (low, high int64, ok bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// vanished is how close together (ns) quiet connections lose their peer if its
+// host went away: each finds out when it speaks next.
+const vanished = 10 * second
+
+// atOnce reports whether all fell silent at about one time, which is no timer's
+// doing: a timer strikes each connection at a time of its own.
+func (g *idleCut) atOnce() bool {
+	return g.bySilence == g.n && g.last-g.first < vanished
+}
+
+// vanished says that a host went away while its connections were quiet.
+func (g *idleCut) vanished(server endpoint) Finding {
+	f := g.finding(KindSilentPeer, Serious, Likely)
+	f.at("server", server)
+	f.clients(&g.group)
+	f.number("quiet connections that nothing answered any more", float64(g.n), "")
+	f.seconds("shortest silence before", g.died.min)
+	f.seconds("longest silence before", g.died.max)
+	f.Title = fmt.Sprintf("%s stopped answering: %s got no answer when used again, all within %s.", server, plural(g.n, "quiet connection"), dur(max(g.last-g.first, milli)))
+	f.What = "Packets went unanswered from one moment on, without FIN or RST: the host or its network went away, or something in between drops its packets. " +
+		"The connections had been quiet for different times before, so that no idle timer is to blame."
+	f.Advice = silentAdvice
+	return f
 }
 
 func sum(n []uint32) (s float64) {

@@ -165,10 +165,28 @@ func (u *portUse) size() int {
 	os := u.system()
 	low, high := os.Ports()
 	n := int(high) - int(low) + 1
+	if seen := u.narrow(); seen > 0 {
+		return seen
+	}
 	if os == Linux && (u.min < low || u.max > high) {
 		n = max(n, int(u.max)-int(u.min)+1) // the range has been widened
 	}
 	return n
+}
+
+// narrowMin is the least range of ports that somebody configures; a program
+// that binds a port of its own choice uses one or a few.
+const narrowMin = 64
+
+// narrow is how many ports a client has that used the same few again and again,
+// although its system's range holds many more; 0 if it is not one.
+func (u *portUse) narrow() int {
+	low, high := u.system().Ports()
+	seen := int(u.max) - int(u.min) + 1
+	if seen < narrowMin || 2*seen > int(high)-int(low)+1 || 2*int(u.tried) < 3*seen {
+		return 0
+	}
+	return seen
 }
 
 func (p *ports) finish(s *scene) (list []Finding) {
@@ -213,6 +231,9 @@ func (u *portUse) exhaustion(k relation) (Finding, bool) {
 	f := u.finding(KindPorts, sev, Likely)
 	f.number("ports in use at the peak", float64(peak), "")
 	f.number("ports there are", size, "")
+	if u.narrow() > 0 {
+		f.Alternatives = append(f.Alternatives, fmt.Sprintf("the range is inferred, since the client uses ports %d to %d again and again and no others; the program or a NAT may pick them so", u.min, u.max))
+	}
 	f.number("share in use at the peak", 100*used, "%")
 	f.number("new connections at the busiest", rate, "/s")
 	if steady > float64(peak) {

@@ -120,6 +120,9 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 		}
 		f.overflow(r.by.dropped + r.ledger.servers.dropped)
 		f.Title = fmt.Sprintf("Nothing listened on %s %s: %s refused.", k, span, plural(o.n, "dial"))
+		if times := outages(runs); times > 1 {
+			f.Title = fmt.Sprintf("%d times nothing listened on %s, the longest time %s: %s refused in all.", times, k, span, plural(g.n, "dial"))
+		}
 		f.What = "The server's host answered SYNs with RST: the host is up, and no program listens on this port (it crashed, restarts, or has not begun), or a firewall there rejects. Callers got ECONNREFUSED at once."
 		f.Advice = "Keep the listener open across restarts (systemd socket activation, passing the listener's file, SO_REUSEPORT with the new process listening before the old one stops), and drain before you stop: fail the readiness check first, then wait, then Shutdown. " +
 			"In clients treat ECONNREFUSED as a reason to try another address at once, and this one later."

@@ -116,12 +116,14 @@ func (s *silences) finish(sc *scene) (list []Finding) {
 		f.Title = fmt.Sprintf("%s stopped answering in %d connections; half of them noticed within %s.", f.Where[0], g.n, dur(g.found.quantile(0.5)))
 		f.What = "Packets to this host went unanswered from one moment on, without FIN or RST: the host or its network went away, or something in between drops its packets. " +
 			"The other side can only wait for its own timer, and its callers wait with it: Linux retransmits for 15 minutes and more, Go's keep-alive takes 150 s."
-		f.Advice = "Decide how long a request may hang and say so: a context with a deadline on each request, SetReadDeadline before each Read, http.Client.Timeout or ResponseHeaderTimeout. " +
-			"For the connection itself set TCP_USER_TIMEOUT (by net.Dialer.Control; gRPC-Go does it by its keepalive parameters) and net.KeepAliveConfig; for HTTP/2 http2.Transport.ReadIdleTimeout."
+		f.Advice = silentAdvice
 		list = append(list, f)
 	}
 	return list
 }
+
+const silentAdvice = "Decide how long a request may hang and say so: a context with a deadline on each request, SetReadDeadline before each Read, http.Client.Timeout or ResponseHeaderTimeout. " +
+	"For the connection itself set TCP_USER_TIMEOUT (by net.Dialer.Control; gRPC-Go does it by its keepalive parameters) and net.KeepAliveConfig; for HTTP/2 http2.Transport.ReadIdleTimeout."
 
 // heartbeats recognises what keeps quiet connections alive.
 type heartbeats struct {
