@@ -270,7 +270,7 @@ func (d *deadlines) finish(s *scene) (list []Finding) {
 		t, k := &d.by.items[i].val, d.by.items[i].key
 		for by, u := range t {
 			for j := range roundSeconds {
-				if u.clusters(j) && !t.explain(clock(by), j) && !(clock(by) == sinceStart && u.round[j].together(j)) {
+				if u.clusters(j) && !t.explain(clock(by), j) && !((clock(by) == sinceStart || odd(j)) && u.round[j].together(j)) {
 					list = append(list, u.report(k, clock(by), j, d.by.dropped))
 				}
 			}
@@ -284,6 +284,10 @@ func (d *deadlines) finish(s *scene) (list []Finding) {
 func (h *timerHit) together(j int) bool {
 	return h.last-h.first < min(roundSeconds[j]*second/4, 10*second)
 }
+
+// odd reports whether few people would choose the j-th number: what shows it may
+// as well be one moment at which much happened.
+func odd(j int) bool { r := roundSeconds[j]; return r > 10 && r%5 != 0 && r != 12 }
 
 // clusters reports whether more closes come at the j-th round number than
 // their neighbourhood, from half of it to double, lets expect by chance.

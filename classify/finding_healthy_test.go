@@ -68,6 +68,7 @@ func healthyStories() []madeStory {
 		{"ignored-eof-goodbye", goodbyes(), "none"},
 		{"silent-peer-while-quiet", vanish(), "silent-peer serious"},
 		{"idle-timeout-odd-number", idle(13), "idle-timeout info"},
+		{"idle-timeout-one-moment", stop("> R."), "none"},
 		{"burst-small", few("192.0.2.200:8080", "% < R."), "burst warning"},
 		{"burst-of-a-browser", few("192.0.2.200:8080", "% > P. len=50", "% > F.", "% < P. len=50", "% > stateless"), "none"},
 		{"server-down-flapping", flaps(), "server-down serious"},
