@@ -138,6 +138,9 @@ func ignored(v *view, r *assembler.Reset) bool {
 // toldNobody reports whether no program was told of the RST: its receiver had
 // sent FIN, and nothing shows that this was CloseWrite.
 func toldNobody(v *view) bool {
+	if v.rst == nil {
+		return false
+	}
 	e := v.receiver()
 	return v.rst != nil && e.FIN.Seen() && e.FIN.First.Time <= v.rst.Time && e.AckedPastFIN == 0
 }
