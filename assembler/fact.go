@@ -72,6 +72,7 @@ type Reset struct {
 	TSDelta     int32 // TSVal less the sender's last TSVal
 	TSElapsed   int64 // ns since the sender's last timestamp
 	LinkDiffers bool  // another source MAC
+	Copied      bool  // the capture shows it at another place, too
 
 	SenderAfter   Stamp // its sender's first ordinary packet after it on this sequence space
 	ReceiverAfter Stamp // its receiver's first ordinary packet after it

@@ -47,6 +47,27 @@ func (c *Conn) lastAck(r *Reset, o *End) {
 	}
 }
 
+// resetCopy takes a RST seen again elsewhere. A router's capture shows it with
+// the TTL and MAC of either side, and of an address that is translated only
+// one side's packets may belong to the connection: where the copy is like its
+// sender's other packets, it is the one to compare with them.
+func (c *Conn) resetCopy(from Side, p *capture.Packet) {
+	e := &c.Ends[from]
+	usual := func(ttl uint8) bool { return ttl >= e.TTLMin && ttl <= e.TTLMax }
+	for i := range c.KeptResets() {
+		r := &c.Resets[i]
+		if r.Side != from || r.Seq != p.Seq || r.Ack != p.Ack || r.Flags != p.Flags {
+			continue
+		}
+		r.Copied = true
+		if usual(r.TTL) || !usual(p.TTL) {
+			continue
+		}
+		r.TTL, r.TTLDelta, r.Link = p.TTL, int16(p.TTL)-int16(e.TTLLast), p.Link
+		r.LinkDiffers = e.Link != 0 && p.Link != 0 && e.Link != p.Link
+	}
+}
+
 // keepReset keeps the first three and the last.
 func (c *Conn) keepReset(r Reset) {
 	i := min(int(c.NResets), len(c.Resets)-1)

@@ -301,6 +301,9 @@ func (c *Conn) take(fromA bool, p *capture.Packet, b *capture.Batch) Notes {
 	if !c.isCopy(from, p) {
 		return c.segment(from, p, b)
 	}
+	if p.Flags.Has(capture.RST) {
+		c.resetCopy(from, p)
+	}
 	c.Ends[from].Duplicates++
 	c.Ends[from].copyAt(p)
 	c.Partial |= Duplicated

@@ -8,7 +8,7 @@ The SYN was answered with a RST: on that host nobody listens on that port, or a 
 
 Proof: RST+ACK whose acknowledgment is the SYN's number plus one, while the client is in SYN_SENT (RFC 9293 3.10.7.1 and 3.10.7.3; tcp_v4_send_reset on one side, tcp_rcv_synsent_state_process on the other). Dial returns ECONNREFUSED at once.
 
-Looks alike: "reject with tcp-reset" of a firewall sends the same packet. The hop count tells them apart where the capture holds other packets of that host: the same TTL makes it the host itself, another one something on the way. Windows clients try a refused SYN again, so one dial shows several.`
+Looks alike: "reject with tcp-reset" of a firewall sends the same packet. The hop count tells them apart where the capture holds other packets of that host: the same TTL makes it the host itself, one that came a shorter way something on it. A SYN proxy hands such a refusal on behind a handshake of its own (SYN-ACK with window 0): then it is told as abortive-close, possible, with this as alternative. Windows clients try a refused SYN again, so one dial shows several.`
 
 const adviseConnectionRefused = `See whether the server runs and listens on that address, not only on loopback (ss -ltnp), and whether the port is the one that net.Listen got. During a rollout expect it: retry with backoff and jitter, and test with errors.Is(err, syscall.ECONNREFUSED). If the detail names a middlebox, ask the firewall, not the program.`
 

@@ -185,7 +185,7 @@ func (v *view) detail(out *Verdict) string {
 		return v.forgeryDetail()
 	case ConnectionRefused:
 		if out.By == ByMiddlebox && v.rst != nil {
-			return fmt.Sprintf("TTL %d where the server's other packets have another: refused by something on the way", v.rst.TTL)
+			return fmt.Sprintf("TTL %d where the server's other packets came a longer way: refused by something on it", v.rst.TTL)
 		}
 	case DialCancelled:
 		return v.withdrawn()

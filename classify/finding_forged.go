@@ -76,7 +76,7 @@ func (l *forgeries) add(x *subject) {
 	}
 	g := l.by.at(k)
 	g.servers.add(door(c.End(assembler.Server)))
-	g.sure += uint64(b2i(v.Cause != InjectedReset || v.Confidence > Possible))
+	g.sure += uint64(b2i(v.Cause != InjectedReset && !own || v.Confidence > Possible))
 	if oddIPID(c.End(r.Side), r) {
 		g.idOdd++
 	}
@@ -145,10 +145,15 @@ func (g *forgery) injected(k forgeryKey, dropped uint64) Finding {
 
 func (g *forgery) ownHost(k forgeryKey) Finding {
 	f := g.finding(KindOwnHost, Serious, Likely)
+	whose := ""
+	if g.sure == 0 {
+		f.Confidence, f.Severity = Possible, Warning
+		whose = ", or a router next to it,"
+	}
 	f.at("host", endpoint{addr: k.host})
 	f.number("connections", float64(g.n), "")
 	f.number("that went on all the same", float64(g.survived), "")
-	f.Title = fmt.Sprintf("The kernel of %s resets %s of its own programs, whose sockets live on.", endpoint{addr: k.host}, plural(g.n, "connection"))
+	f.Title = fmt.Sprintf("The kernel of %s%s resets %s of its own programs, whose sockets live on.", endpoint{addr: k.host}, whose, plural(g.n, "connection"))
 	f.What = "The RST has the form of a kernel without such a socket, and yet the socket goes on sending. Either a firewall rule on this host rejects with a TCP reset, or NAT on it failed to translate a packet (conntrack calls it INVALID, after loss or reordering)."
 	f.Advice = "Look through this host's firewall for rules that reject with a TCP reset (REJECT --reject-with tcp-reset); if there are none, drop packets that conntrack calls INVALID instead of passing them up (kube-proxy does so where it can; else iptables -A INPUT -m conntrack --ctstate INVALID -j DROP), or set net.netfilter.nf_conntrack_tcp_be_liberal=1."
 	return f

@@ -293,6 +293,10 @@ func (h *history) silence() {
 // clears sk_err_soft, and tcp_write_err reports it when the kernel gives up.
 func (h *history) softError() {
 	var last int64
+	heard := h.o.Last.Time
+	if h.bareRST != nil {
+		heard = h.o.LastNewAck.Time // what a RST answered found no socket: it cleared nothing
+	}
 	for i := range h.c.KeptICMP() {
 		m := &h.c.ICMP[i]
 		// tcp_v4_err ignores what quotes a number below SND.UNA, as keep-alive
@@ -303,7 +307,7 @@ func (h *history) softError() {
 		if h.ownRST != nil && m.Time >= h.ownRST.Time {
 			continue // nobody was left to hear of it
 		}
-		if m.Side != h.side || m.Quotes == assembler.ToSYN || m.Last.Time < h.o.Last.Time || m.Last.Time < last {
+		if m.Side != h.side || m.Quotes == assembler.ToSYN || m.Last.Time < heard || m.Last.Time < last {
 			continue
 		}
 		if e := icmpErrno(m); e != noError {

@@ -26,6 +26,7 @@ type neighbours struct {
 type host struct {
 	ttl  distance
 	lost int64 // latest RST by which it showed that it had lost its connections; 0 once one is known to live on
+	had  int64 // since when it had the connection that the RST was for
 	life tenures
 }
 
@@ -62,9 +63,10 @@ func (l *tenures) around(t int64) bool {
 }
 
 // lose notes a RST by which the host showed that it had lost a connection.
-func (h *host) lose(t int64) {
+// that it had since another time.
+func (h *host) lose(t, since int64) {
 	if t > h.lost && !h.life.around(t) {
-		h.lost = t
+		h.lost, h.had = t, since
 	}
 }
 
@@ -156,7 +158,7 @@ func (n *neighbours) add(w *view, v *Verdict) (q question, open bool) {
 	q = question{id: o.ID, up: o.Established.Time, acquainted: n.meet(o, v.Cause == ConnectionRefused)}
 	if v.Cause == PeerLostState && w.rst != nil && !w.sender().FIN.Seen() && w.sender().Lost == 0 {
 		// Who has closed has nothing to lose; a FIN may be what was not captured.
-		n.hosts.val(q.host[w.rst.Side]).lose(w.rst.Time)
+		n.hosts.val(q.host[w.rst.Side]).lose(w.rst.Time, o.First.Time)
 	}
 	n.relays.add(w.c)
 	if open = q.asks(w, v); open {
@@ -250,8 +252,10 @@ func (n *neighbours) settle(list []*question) {
 }
 
 // refusals settles who refused: a RST with the hop count of the server's
-// other packets came from the server's own host. One with another came from
-// elsewhere, or from another of several machines to which ports are forwarded.
+// other packets came from the server's own host. One that came a shorter way
+// came from something on it, or from another of several machines to which
+// ports are forwarded. One that came a longer way cannot have: it is rather
+// the other packets that a proxy sent in the server's name.
 func (n *neighbours) refusals(q *question) {
 	v := q.verdict
 	if v.Cause != ConnectionRefused || q.rst.ttl == 0 {
@@ -268,17 +272,31 @@ func (n *neighbours) refusals(q *question) {
 	case port.known() && port.ttl == ttl-1, host.known() && host.ttl == ttl-1:
 		// One hop nearer is the host itself, in front of its containers: what
 		// was forwarded to one of them is its own again once that is gone.
-	case port.known(), host.known():
+	case port.known() && hops(ttl) < hops(port.ttl), host.known() && hops(ttl) < hops(host.ttl):
 		v.By, v.NAlt, v.Confidence = ByMiddlebox, 0, Possible
 	}
 }
 
+// hops is how far away a packet's sender was, if it began with 64, 128 or 255,
+// as systems do.
+func hops(ttl uint8) uint8 {
+	switch {
+	case ttl <= 64:
+		return 64 - ttl
+	case ttl <= 128:
+		return 128 - ttl
+	}
+	return 255 - ttl
+}
+
 // rebooted names the host that fell silent where it shows afterwards, in any
 // connection, that it has lost its connections. Silence alone names nobody:
-// the path may have been cut.
+// the path may have been cut. Nor does it tell of the silence if it lost what
+// had begun after that: a NAT that forgets soon answers so, and drops as well.
 func (n *neighbours) rebooted(q *question) {
 	for _, s := range q.hushed {
-		if s.since != 0 && q.verdict.By == ByUnknown && n.hosts.val(q.host[s.side]).lost > s.since {
+		h := n.hosts.val(q.host[s.side])
+		if s.since != 0 && q.verdict.By == ByUnknown && h.lost > s.since && h.had < s.since {
 			q.verdict.By = BySide(s.side)
 		}
 	}

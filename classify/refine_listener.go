@@ -198,11 +198,17 @@ func (n *neighbours) listeners(q *question) {
 // diedQueued is when the connection may have died in an accept queue, or as
 // a half-open request of the listener; 0 if it cannot have.
 func diedQueued(w *view, v *Verdict) int64 {
-	if v.By != ByServer || w.rst == nil || w.sv.FirstData.Seen() || w.sv.FIN.Seen() || bare(w.rst) != (v.Cause == AcceptQueueOverflow) {
+	if v.By != ByServer || w.rst == nil || w.sv.FirstData.Seen() || w.sv.FIN.Seen() || synProxy(w) || bare(w.rst) != (v.Cause == AcceptQueueOverflow) {
 		return 0
 	}
 	return w.rst.Time
 }
+
+// synProxy reports whether the SYN-ACK came from a SYN proxy rather than from
+// a listener: window 0, so that the client says nothing before the server
+// behind has answered, and no other window since (nf_synproxy_core.c,
+// synproxy_send_client_synack). No socket offers that.
+func synProxy(w *view) bool { return w.sv.SYNACK.Seen() && w.sv.MaxWindow == 0 }
 
 // crowd reports whether another one died together with that which died at t.
 func (w *watch) crowd(t int64) bool {

@@ -158,6 +158,12 @@ func statelessForm(r *assembler.Reset) bool {
 	return bare(r) && r.Stateless && (r.Traits&capture.HasIPID == 0 || r.IPID == 0)
 }
 
+// bornBetween reports whether the capture shows the sender's other packets at
+// two places, and r at one of them only: it was made behind the first.
+func bornBetween(e *assembler.End, r *assembler.Reset) bool {
+	return !r.Copied && e.Duplicates >= 2 && e.Duplicates+1 >= e.Packets-e.Resets
+}
+
 // resetByOwnHost: the host's kernel answered in the socket's name, the
 // socket lives on (conntrack INVALID without drop, kubernetes#74839).
 func resetByOwnHost(v *view) (finding, bool) {
@@ -166,7 +172,7 @@ func resetByOwnHost(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := finding{Reset, BySide(r.Side), Likely, doubts{{InjectedReset, WhyFirewallReset}}}
-	if oddTTL(v.sender(), r) {
+	if oddTTL(v.sender(), r) || bornBetween(v.sender(), r) {
 		f.confidence = Possible // one hop nearer is a container's host, or any router
 	}
 	return f, true

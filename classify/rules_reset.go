@@ -197,6 +197,11 @@ func abortiveClose(v *view) (finding, bool) {
 		return finding{}, false
 	}
 	f := finding{Reset, v.aborter(), Likely, doubts{}}
+	if r.Side == assembler.Server && synProxy(v) && !v.sv.FirstData.Seen() {
+		f.confidence = Possible
+		f.alts = doubts{{ConnectionRefused, WhySYNProxy}, {InjectedReset, WhyFirewallReset}}
+		return f, true
+	}
 	if bare(r) {
 		f.confidence = Possible
 		f.alts = doubts{{PeerLostState, WhyLateAbort}, {InjectedReset, WhyMiddleboxExpired}}

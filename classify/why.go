@@ -43,6 +43,7 @@ const (
 	WhyHalfAlive
 	WhyNextHop
 	WhyMaybeKilled
+	WhySYNProxy
 	numWhys
 )
 
@@ -66,6 +67,7 @@ var whyTexts = [numWhys]string{
 	WhyNoFinAck:         "the last acknowledgment is not in the capture",
 	WhyProgramGaveUp:    "the program may have given up by a deadline of its own",
 	WhyShortFinWait:     "the wait was shorter than Linux's default of 60 s, so the socket may have been gone for another reason",
+	WhySYNProxy:         "the SYN-ACK's window was 0, as a SYN proxy's is: then the server behind it refused the connection, most likely because nothing listens there",
 	WhyLateAbort:        "the RST may be the answer to a packet that the capture does not show",
 	WhyOneSign:          "one odd header field is a sign and no proof: a proxy, another route or an unusual system may have caused it",
 	WhyMaybeAccepted:    "it may have been accepted already, and then its own Close sent the same packet",
