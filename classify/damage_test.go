@@ -23,8 +23,9 @@ const maxDamaged = 24
 
 // TestDamageIsNeverCertain holds that a capture which lacks packets of another
 // may be less sure of a connection, but is not certain of anything else: cut
-// off before or behind each packet, without one or two in a row, and with
-// neighbours swapped as two capture points deliver them.
+// off before or behind each packet, without one or two in a row, with
+// neighbours swapped as two capture points deliver them, and with only the
+// first bytes of each packet.
 func TestDamageIsNeverCertain(t *testing.T) {
 	for _, file := range damageable(t) {
 		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
@@ -186,7 +187,8 @@ func sameEnd(a, b endOf) bool {
 	return a.Class == b.Class && a.Cause == b.Cause && a.By == by
 }
 
-// damages are captures that lack some of the packets, or have two swapped.
+// damages are captures that lack some of the packets or bytes, or have two
+// packets swapped.
 func damages(all []frame) map[string][]frame {
 	list := map[string][]frame{}
 	add := func(rest []frame, format string, args ...any) {
@@ -212,6 +214,13 @@ func damages(all []frame) map[string][]frame {
 			swapped[i].time, swapped[i+1].time = all[i].time, all[i+1].time
 			add(swapped, "with packets %d and %d swapped", i+1, i+2)
 		}
+	}
+	for _, snaplen := range []int{60, 64, 68, 80, 96, 128} {
+		cut := slices.Clone(all)
+		for i := range cut {
+			cut[i].data = cut[i].data[:min(snaplen, len(cut[i].data))]
+		}
+		add(cut, "with the first %d bytes of each packet", snaplen)
 	}
 	return list
 }

@@ -105,9 +105,9 @@ func (f *finding) heed(o *assembler.Outline, first assembler.Side) {
 	}
 }
 
-// cutShort reports whether s closed at once when the other side had spoken,
-// or may have, and the capture lacks what it said, or what tells how to read
-// it: it may have taken its leave.
+// cutShort reports whether s closed at once when the other side had spoken, or
+// may have, with no more than a word in between, and the capture lacks what
+// was said, or what tells how to read it: the other may have taken its leave.
 func cutShort(o *assembler.Outline, s assembler.Side) bool {
 	e, peer := &o.Ends[s], &o.Ends[s.Peer()]
 	late := o.Partial&assembler.NoStart != 0
@@ -121,8 +121,12 @@ func cutShort(o *assembler.Outline, s assembler.Side) bool {
 	}
 	blind := o.Partial&assembler.Snaplen != 0 || late && p == assembler.AppUnknown || e.App.Missed() || peer.App.Missed()
 	wait := e.FIN.Time - peer.LastData.Time
-	return blind && peer.LastData.Seen() && peer.LastData.Time > e.LastData.Time && wait >= 0 && wait < soon
+	return blind && peer.LastData.Seen() && peer.SinceData <= alertAtMost && wait >= 0 && wait < soon
 }
+
+// alertAtMost is as much as an alert takes that answers another (bytes): its
+// record with two blocks, a MAC of SHA-384 and an IV of TLS 1.2.
+const alertAtMost = recordHeader + 16 + 16 + 48 + 16
 
 // notified is the side that ended its TLS session first: its last words are
 // an alert, and the other side had nothing to say to that but an alert of its
