@@ -125,15 +125,19 @@ func are(n uint64, noun string) string {
 // is not.
 func Remark(all, r *Report, f *Filter) error {
 	sum := all.Conns.Summary()
-	var filtered uint64
+	var filtered, cut, bad uint64
 	for i := range all.Inputs {
-		filtered += all.Inputs[i].Filtered
+		in := &all.Inputs[i]
+		filtered, cut, bad = filtered+in.Filtered, cut+in.Cut, bad+in.Bad
 	}
 	switch {
 	case all.Packets == 0 && filtered > 0:
 		return fmt.Errorf("the filter left out all %s of the input; loosen it", plain(plural(filtered, "packet")))
 	case all.Packets == 0:
 		return errors.New("no packets in the input; was the capture stopped too early, or its filter too narrow?")
+	case sum.Connections == 0 && min(cut, bad) > 0:
+		return fmt.Errorf("no TCP could be read from the %s of the input: %s cut short, and of %s the headers cannot be read; capture more of each (tcpdump -s 0)",
+			plain(plural(all.Packets, "packet")), plain(are(cut, "packet")), plain(count(bad)))
 	case sum.Connections == 0:
 		return fmt.Errorf("no TCP among the %s of the input; capture with the filter tcp or icmp or icmp6, on the interface that the connections use", plain(plural(all.Packets, "packet")))
 	case r.Conns.Summary().Connections == 0:
