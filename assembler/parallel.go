@@ -8,10 +8,10 @@ import (
 )
 
 // Parallel follows connections as a Tracker does, by several trackers that
-// share the tuples out among themselves, while the input is read. What they find does not depend on their number, only in which
-// order it is reported; unless Config.MaxConns or MaxMemory, which they share
-// out as well, come into play. Its methods are for one goroutine, that which
-// reads.
+// share the tuples out among themselves, while the input is read. What they
+// find does not depend on their number, only in which order it is reported;
+// unless Config.MaxConns or MaxMemory, which they share out as well, come into
+// play. Its methods are for one goroutine, that which reads.
 //
 // With more than one tracker nobody knows, when a connection opens, how many
 // have opened before: Conn.ID is then the number of its first packet in the

@@ -2,6 +2,7 @@ package assembler_test
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -72,6 +73,22 @@ func TestParallel(t *testing.T) {
 		for _, n := range []int{0, 1, 2, 3, 7} {
 			if got := all.inParallel(n, false); !slices.EqualFunc(got.done, want, same) {
 				t.Errorf("%s: %d trackers report other connections", m.Name, n)
+			}
+		}
+	}
+}
+
+// Nor does it matter how many processors there are: with one, the goroutine
+// that reads does all the work itself.
+func TestParallelProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, m := range generate.Mixes {
+		all := load(t, "", generated(t, m))
+		want, _ := all.track(t, assembler.New, assembler.Config{})
+		for _, procs := range []int{1, 2, 4} {
+			runtime.GOMAXPROCS(procs)
+			if got := all.inParallel(3, false); !slices.EqualFunc(got.done, want, same) {
+				t.Errorf("%s: 3 trackers on %d processors report other connections", m.Name, procs)
 			}
 		}
 	}

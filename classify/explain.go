@@ -17,19 +17,7 @@ func Explain(c *assembler.Conn, v Verdict, env Env) Result {
 	}
 	r.Evidence = w.evidence(&v)
 	r.Detail = w.detail(&v)
-	if rule := v.Rule(); rule != nil {
-		r.Advice = rule.Advice
-	}
-	switch {
-	case v.Cause == CloseWithUnreadData && ignored(w, w.rst):
-		r.Advice = adviseIgnored
-	case (v.Cause == AbortiveClose || v.Cause == CloseWithUnreadData) && !c.MPTCP && toldNobody(w):
-		r.Advice = adviseUnheard
-	case v.Even():
-		r.Advice = adviseEither
-	case v.is("write-after-close"):
-		r.Advice = w.adviseLateWriter()
-	}
+	r.Advice = w.advice(&v)
 	r.IdleBeforeEnd = w.idleBeforeEnd(&v)
 	if env.EncapName != nil && c.Encap != 0 {
 		r.Encap = env.EncapName(c.Encap)
@@ -229,26 +217,6 @@ func (v *view) detail(out *Verdict) string {
 		}
 	}
 	return middleboxTimer(v, out)
-}
-
-// adviseLateWriter tells what to look at: whose data came too late, and why
-// it did, decide that.
-func (v *view) adviseLateWriter() string {
-	w := v.receiver()
-	switch {
-	case takesLeave(v.c, v.rst.Side):
-		return adviseGoodbye
-	case v.rst.Side == assembler.Client && v.asked() == assembler.Client:
-		return adviseUnawaited
-	case speaksHTTP(w) || speaksHTTP(v.sender()):
-		return adviseWriteAfterCloseHTTP
-	}
-	return adviseWriteAfterClose
-}
-
-func speaksHTTP(e *assembler.End) bool {
-	p := e.App.Protocol()
-	return p == assembler.AppHTTP1 || p == assembler.AppHTTP2
 }
 
 // scanTime is how soon (ns) after its SYN a half-open scanner resets: a round

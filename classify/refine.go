@@ -62,8 +62,8 @@ func (l *tenures) around(t int64) bool {
 	return false
 }
 
-// lose notes a RST by which the host showed that it had lost a connection.
-// that it had since another time.
+// lose notes a RST by which the host showed that it had lost a connection
+// which it had had since another time.
 func (h *host) lose(t, since int64) {
 	if t > h.lost && !h.life.around(t) {
 		h.lost, h.had = t, since

@@ -14,6 +14,7 @@ type Rule struct {
 	Advice string // what to do about it in Go; "" if nothing is wrong
 	match  func(*view) (finding, bool)
 	needs  needs
+	advise func(*view, *Verdict) string // advice that fits this connection better than Advice; "" if none does
 }
 
 // finding is what a rule that matches has to say.
@@ -68,7 +69,7 @@ var rules = []Rule{
 	{Cause: OrderlyClose, Name: "late-alert", match: lateAlert, needs: needsRST,
 		Doc: docLateAlert},
 	{Cause: WriteAfterClose, Name: "write-after-close", match: writeAfterClose, needs: needsRST,
-		Doc: docWriteAfterClose, Advice: adviseWriteAfterClose},
+		Doc: docWriteAfterClose, Advice: adviseWriteAfterClose, advise: adviseLateWriter},
 	{Cause: WriteAfterClose, Name: "unsent-fin", match: unsentFIN, needs: needsRST,
 		Doc: docUnsentFIN, Advice: adviseUnsentFIN},
 	{Cause: FinWait2Expired, Name: "fin-wait2-expired", match: finWait2Expired, needs: needsRST,
@@ -86,9 +87,9 @@ var rules = []Rule{
 	{Cause: ListenerClosed, Name: "listener-closed", match: byNeighbours,
 		Doc: docListenerClosed, Advice: adviseListenerClosed},
 	{Cause: CloseWithUnreadData, Name: "close-with-unread-data", match: closeWithUnreadData, needs: needsRST,
-		Doc: docUnreadData, Advice: adviseUnreadData},
+		Doc: docUnreadData, Advice: adviseUnreadData, advise: adviseAborter},
 	{Cause: AbortiveClose, Name: "abortive-close", match: abortiveClose, needs: needsRST,
-		Doc: docAbortiveClose, Advice: adviseAbortiveClose},
+		Doc: docAbortiveClose, Advice: adviseAbortiveClose, advise: adviseAborter},
 	{Cause: HalfClose, Name: "half-close", match: halfClose, needs: needsBothFINs | needsLateAck,
 		Doc: docHalfClose},
 	{Cause: SimultaneousClose, Name: "simultaneous-close", match: simultaneousClose, needs: needsBothFINs | needsCrossing,

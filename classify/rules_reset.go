@@ -142,7 +142,7 @@ func toldNobody(v *view) bool {
 		return false
 	}
 	e := v.receiver()
-	return v.rst != nil && e.FIN.Seen() && e.FIN.First.Time <= v.rst.Time && e.AckedPastFIN == 0
+	return e.FIN.Seen() && e.FIN.First.Time <= v.rst.Time && e.AckedPastFIN == 0
 }
 
 // aborter is whoever sent the RST; both, if RSTs of two live sockets crossed:
