@@ -136,6 +136,12 @@ func (t *captureTrust) trust(s *scene) (Finding, bool) {
 		step = "by more than an hour" // marks count no further
 	}
 	blame(t.back.n > 0, Warning, &t.back, "the clock steps back %s", step)
+	switch s.ticks() {
+	case ticksNever:
+		blame(true, Serious, nil, "all packets bear the same time, so that nothing can be told of how long anything took")
+	case ticksSeconds:
+		blame(true, Warning, nil, "times are those of full seconds only, so that timers cannot be told from chance")
+	}
 	blame(broken || s.env.Truncated, Warning, nil, "the input breaks off, so that silence at its end proves nothing")
 	blame(packets > 0 && bad*50 > packets, Warning, nil, "%d of %d packets could not be decoded", bad, packets)
 	blame(float64(t.dup) > copyShare*float64(t.dup+s.toldPackets), Info, &t.copies, "%d packets were captured more than once", t.dup)
@@ -146,7 +152,7 @@ func (t *captureTrust) trust(s *scene) (Finding, bool) {
 	f.Title = "The capture itself is flawed: " + strings.Join(why, "; ") + "."
 	f.What = "What was not captured cannot be told from what never happened: a missing FIN looks like a leak, a missing answer like a dead host. " +
 		"Copies of packets are recognised and left out. Verdicts on the connections concerned are lowered in confidence; read all that follows with this in mind."
-	f.Advice = "Capture again: with -s 128 or so to write less, a larger buffer (tcpdump -B 65536), on one interface instead of any, a clock that is not stepped, and stop the capture by Ctrl-C so that it is complete."
+	f.Advice = "Capture again: with -s 128 or so to write less, a larger buffer (tcpdump -B 65536), on one interface instead of any, a clock that is not stepped, times as they were (no tool that rounds or removes them in between), and stop the capture by Ctrl-C so that it is complete."
 	f.number("packets dropped by the capturer", float64(drops), "")
 	f.number("connections with gaps", float64(t.gaps.n), "")
 	f.number("bytes acknowledged and never shown", float64(t.lost), "bytes")

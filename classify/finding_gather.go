@@ -48,7 +48,8 @@ type scene struct {
 	told        uint64 // all but those seen twice
 	packets     uint64 // of conns
 	toldPackets uint64 // of told
-	first       int64  // ns: of the first connection's first packet
+	first, last int64  // ns: of the first connection's first packet, and of the last one's last
+	fine        uint64 // connections whose first or last packet came between full seconds
 	ledger      *ledger
 	scans       *scans
 	eyeballs    eyeballs
@@ -57,11 +58,15 @@ type scene struct {
 // length is how long (ns) the capture lasts.
 func (s *scene) length() int64 { return max(s.env.End-s.first, 1) }
 
-func (s *scene) count(packets uint64, first int64) {
+func (s *scene) count(packets uint64, first, last int64) {
+	if s.conns == 0 {
+		s.first, s.last = first, last
+	}
 	s.conns++
 	s.packets += packets
-	if s.first == 0 || first < s.first {
-		s.first = first
+	s.first, s.last = min(s.first, first), max(s.last, last)
+	if first%second != 0 || last%second != 0 {
+		s.fine++
 	}
 }
 
@@ -130,7 +135,7 @@ func (f *Findings) Clone() *Findings {
 func (f *Findings) Add(c *assembler.Conn, v *Verdict) {
 	s, x := &f.scene, &f.subject
 	packets := uint64(c.Ends[0].Packets) + uint64(c.Ends[1].Packets)
-	s.count(packets, c.First.Time)
+	s.count(packets, c.First.Time, c.Last.Time)
 	if v.SameAs != 0 && v.SameAs < c.ID {
 		return // the same connection behind a NAT or in its tunnel: counted once
 	}
@@ -213,7 +218,7 @@ func (f *Findings) Finish(inputs ...capture.Input) []Finding {
 	for _, k := range f.collectors {
 		list = append(list, k.finish(&s)...)
 	}
-	list = tellOnce(list)
+	list = tellOnce(s.ticks().timely(list))
 	slices.SortFunc(list, func(a, b Finding) int {
 		trust := func(f *Finding) int { return -b2i(f.Kind == KindUntrusted && f.Severity >= Warning) }
 		return cmp.Or(cmp.Compare(trust(&a), trust(&b)), cmp.Compare(b.Severity, a.Severity), cmp.Compare(b.harm, a.harm),

@@ -16,7 +16,7 @@ func (f *Findings) AddLone(l *assembler.Lone, v *Verdict) {
 	s, x := &f.scene, &f.subject
 	x.c, x.v = nil, v
 	x.meet(relation{l.Client, endpoint{l.Server, l.ServerPort}})
-	s.count(1, l.SYN.Time)
+	s.count(1, l.SYN.Time, l.SYN.Time)
 	s.told++
 	s.toldPackets++
 	pair, flood, drowns := f.drowns(x)

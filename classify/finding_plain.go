@@ -11,7 +11,7 @@ func (f *Findings) AddPlain(p *assembler.Plain, v *Verdict) {
 		return
 	}
 	x := &f.subject
-	f.scene.count(uint64(o.Ends[0].Packets)+uint64(o.Ends[1].Packets), o.First.Time)
+	f.scene.count(uint64(o.Ends[0].Packets)+uint64(o.Ends[1].Packets), o.First.Time, o.Last.Time)
 	cl, sv := &o.Ends[assembler.Client], &o.Ends[assembler.Server]
 	x.o, x.c, x.v, x.w, x.env = o, nil, v, nil, f.scene.env
 	x.meet(relation{cl.Addr, endpoint{sv.Addr, sv.Port}})

@@ -108,7 +108,10 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 		f.number("runs", float64(outages(runs)), "")
 		f.number("dials that succeeded", float64(ok.n), "")
 		f.seconds("first to last refusal", o.last-o.first)
-		span := fmt.Sprintf("for at least %s", dur(o.last-o.first))
+		span := "" // unless there is more than one moment to tell of
+		if o.last > o.first {
+			span = fmt.Sprintf(" for at least %s", dur(o.last-o.first))
+		}
 		if o.after != 0 {
 			f.seconds("from the last success to the first refusal", o.first-o.after)
 		}
@@ -116,12 +119,12 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 			f.seconds("from the last refusal to the next success", o.before-o.last)
 		}
 		if o.after != 0 && o.before != 0 {
-			span = fmt.Sprintf("for %s at least and %s at most", dur(o.last-o.first), dur(o.before-o.after))
+			span = fmt.Sprintf(" for %s at least and %s at most", dur(o.last-o.first), dur(o.before-o.after))
 		}
 		f.overflow(r.by.dropped + r.ledger.servers.dropped)
-		f.Title = fmt.Sprintf("Nothing listened on %s %s: %s refused.", k, span, plural(o.n, "dial"))
+		f.Title = fmt.Sprintf("Nothing listened on %s%s: %s refused.", k, span, plural(o.n, "dial"))
 		if times := outages(runs); times > 1 {
-			f.Title = fmt.Sprintf("%d times nothing listened on %s, the longest time %s: %s refused in all.", times, k, span, plural(g.n, "dial"))
+			f.Title = fmt.Sprintf("%d times nothing listened on %s, the longest time%s: %s refused in all.", times, k, span, plural(g.n, "dial"))
 		}
 		f.What = "The server's host answered SYNs with RST: the host is up, and no program listens on this port (it crashed, restarts, or has not begun), or a firewall there rejects. Callers got ECONNREFUSED at once."
 		f.Advice = "Keep the listener open across restarts (systemd socket activation, passing the listener's file, SO_REUSEPORT with the new process listening before the old one stops), and drain before you stop: fail the readiness check first, then wait, then Shutdown. " +
