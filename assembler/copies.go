@@ -79,9 +79,11 @@ func (c *Conn) isCopy(from Side, p *capture.Packet) bool {
 	return false
 }
 
-// copyAt notes how far away another capture point sees e, which p is a copy of.
+// copyAt notes how far away another capture point sees e, which p is a copy
+// of. A RST does not tell: somebody else may have sent it in e's name, and its
+// copies are as far away as he is.
 func (e *End) copyAt(p *capture.Packet) {
-	if p.TTL != e.TTLLast && e.TTLFirst != 0 {
+	if p.TTL != e.TTLLast && e.TTLFirst != 0 && !p.Flags.Has(capture.RST) {
 		e.CopyTTL = p.TTL
 	}
 }
