@@ -3,6 +3,8 @@ package classify_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,6 +60,43 @@ func TestCoarseClock(t *testing.T) {
 		}
 		if f := find(classify.KindUntrusted); f == nil || f.Severity != c.severity {
 			t.Errorf("%s: no word of the clock: %v", c.story, f)
+		}
+	}
+}
+
+// What is found does not depend on when it was: many a capture that a program
+// wrote begins at 0, in 1970.
+func TestCaptureFromZero(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join("..", "testdata", "findings", "*.txt"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("no stories", err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := story.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pcap, err := s.Pcap()
+		if err != nil {
+			t.Fatal(err)
+		}
+		find := func() (list []string) {
+			a, in := gather(t, bytes.NewReader(pcap))
+			for _, f := range a.Findings(in...) {
+				list = append(list, fmt.Sprint(f.Severity, " ", f.Confidence, " ", f.Kind, f.Also, " ", f.Title))
+			}
+			return list
+		}
+		want := find()
+		first := int64(math.MaxInt64)
+		retime(pcap, func(ns int64) int64 { first = min(first, ns); return ns })
+		retime(pcap, func(ns int64) int64 { return ns - first })
+		if got := find(); !slices.Equal(got, want) {
+			t.Errorf("%s: from 0 %q, else %q", filepath.Base(name), got, want)
 		}
 	}
 }

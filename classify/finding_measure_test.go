@@ -192,10 +192,10 @@ func TestMoments(t *testing.T) {
 				}
 				// What shares a bin with at may be on either side of it.
 				next, prev := m.after(at), m.before(at)
-				if next != 0 && (next <= at || !closer(times, next, next, bin) || between(times, at+bin, next-bin)) || next == 0 && between(times, at+bin, never) {
+				if next != noTime && (next <= at || !closer(times, next, next, bin) || between(times, at+bin, next-bin)) || next == noTime && between(times, at+bin, never) {
 					t.Fatalf("%d times: %d follows %d, bins of %d", n, next, at, bin)
 				}
-				if prev != 0 && (prev >= at || !closer(times, prev, prev, bin) || between(times, prev+bin, at-bin)) || prev == 0 && between(times, 0, at-bin) {
+				if prev != noTime && (prev >= at || !closer(times, prev, prev, bin) || between(times, prev+bin, at-bin)) || prev == noTime && between(times, 0, at-bin) {
 					t.Fatalf("%d times: %d is before %d, bins of %d", n, prev, at, bin)
 				}
 			}

@@ -57,7 +57,7 @@ type series struct {
 	run
 	intervals []int64 // ns, in order; of buckets that joined several their mean
 	parallel  uint64  // begun while another was under way
-	success   int64   // ns: when an attempt succeeded at last, 0 if none did
+	success   int64   // ns: when an attempt succeeded at last, noTime if none did
 }
 
 func newReconnects(l *ledger) *reconnects {
@@ -247,7 +247,7 @@ func (a *series) report(k relation, why causes, runs int, dropped uint64) Findin
 	f.number("jitter", 100*law.jitter, "%")
 	f.number("begun while another was under way", float64(a.parallel), "")
 	end := "none succeeded while the capture ran"
-	if a.success != 0 {
+	if a.success != noTime {
 		f.seconds("from the first attempt to success", a.success-a.first)
 		end = fmt.Sprintf("the next one succeeded, %s after the first", dur(a.success-a.first))
 	}

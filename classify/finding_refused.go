@@ -91,12 +91,12 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 		if ok.n == 0 {
 			f.Severity = Warning // never seen up: perhaps it never was meant to be
 		}
-		if o.after != 0 || o.before != 0 {
+		if o.after != noTime || o.before != noTime {
 			f.Confidence = Certain
 		}
 		switch length := o.last - o.first; {
 		case ok.n == 0:
-		case o.after == 0 && g.clients.size() < severalClients, length < hiccup:
+		case o.after == noTime && g.clients.size() < severalClients, length < hiccup:
 			f.Severity = Warning // it was only starting, or gone for a moment
 		case length >= outageLong && (g.clients.size() >= severalClients || o.n >= 20):
 			f.Severity = Critical
@@ -112,13 +112,13 @@ func (r *refusals) finish(s *scene) (list []Finding) {
 		if o.last > o.first {
 			span = fmt.Sprintf(" for at least %s", dur(o.last-o.first))
 		}
-		if o.after != 0 {
+		if o.after != noTime {
 			f.seconds("from the last success to the first refusal", o.first-o.after)
 		}
-		if o.before != 0 {
+		if o.before != noTime {
 			f.seconds("from the last refusal to the next success", o.before-o.last)
 		}
-		if o.after != 0 && o.before != 0 {
+		if o.after != noTime && o.before != noTime {
 			span = fmt.Sprintf(" for %s at least and %s at most", dur(o.last-o.first), dur(o.before-o.after))
 		}
 		f.overflow(r.by.dropped + r.ledger.servers.dropped)

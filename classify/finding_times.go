@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"sort"
@@ -126,13 +127,16 @@ func (m *moments) lastBin(b int64) int64 {
 	}
 }
 
-// after is the first time later than t, 0 if there is none. Where bins are
+// noTime is a time (ns) that none is; 0 is the time of many a first packet.
+const noTime = math.MinInt64
+
+// after is the first time later than t, noTime if there is none. Where bins are
 // all that is known, it is right to one of them, and what shares one with t
 // does not count.
 func (m *moments) after(t int64) int64 {
 	switch {
 	case m.n == 0 || m.last <= t:
-		return 0
+		return noTime
 	case t < m.first:
 		return m.first
 	case m.bits != nil && m.last>>m.shift == t>>m.shift:
@@ -153,7 +157,7 @@ func (m *moments) after(t int64) int64 {
 func (m *moments) before(t int64) int64 {
 	switch {
 	case m.n == 0 || m.first >= t:
-		return 0
+		return noTime
 	case t > m.last:
 		return m.last
 	case m.bits != nil && m.first>>m.shift == t>>m.shift:
@@ -260,8 +264,8 @@ type run struct {
 	buckets     []failure
 	n           uint64
 	first, last int64
-	after       int64 // ns: about the last success before, 0 if none
-	before      int64 // ns: about the first success behind, 0 if none
+	after       int64 // ns: about the last success before, noTime if none
+	before      int64 // ns: about the first success behind, noTime if none
 }
 
 // runs splits the failures where successes came between. Where both are so
@@ -281,7 +285,7 @@ func (s *failures) runs(ok *moments) (list []run) {
 			start = i
 		}
 		if mixed {
-			list = append(list, run{buckets: all[i : i+1], n: 1, first: b.first, last: b.first})
+			list = append(list, run{buckets: all[i : i+1], n: 1, first: b.first, last: b.first, after: noTime, before: noTime})
 			start = i + 1
 		}
 	}

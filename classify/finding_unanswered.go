@@ -117,7 +117,7 @@ func (g *unheard) atOnce(l *serverStat) uint64 {
 func (g *unheard) unreachable(server endpoint, o *run, l *serverStat, dropped uint64) Finding {
 	all := o.group(&g.clients)
 	f := all.finding(KindUnreachable, Serious, Likely)
-	if (o.after != 0 || o.before != 0) && (o.n >= 20 || g.clients.size() >= 3) {
+	if (o.after != noTime || o.before != noTime) && (o.n >= 20 || g.clients.size() >= 3) {
 		f.Severity = Critical
 	}
 	f.at("server", server)
@@ -125,10 +125,10 @@ func (g *unheard) unreachable(server endpoint, o *run, l *serverStat, dropped ui
 	f.number("dials that nothing answered", float64(g.timeouts), "")
 	f.number("dials that succeeded", float64(l.ok.n), "")
 	f.seconds("first to last", o.last-o.first)
-	if o.after != 0 {
+	if o.after != noTime {
 		f.seconds("from the last success to the first failure", o.first-o.after)
 	}
-	if o.before != 0 {
+	if o.before != noTime {
 		f.seconds("from the last failure to the next success", o.before-o.last)
 	}
 	f.overflow(dropped)
