@@ -15,21 +15,21 @@ func (t *Tracker) choose(i int32, p *capture.Packet, fromA bool) int32 {
 		return t.chooseSYN(i, p, fromA)
 	}
 	best, nearest := int32(-1), uint64(0)
-	other := int32(-1) // fits, but in another encapsulation
+	other, next := int32(-1), uint64(0) // fits, but in another encapsulation: copies
 	for ; i >= 0; i = t.conn(i).next - 1 {
 		c := t.conn(i)
 		if !c.fits(c.side(fromA), p) {
 			continue
 		}
-		if c.Encap != p.Encap {
-			if other < 0 {
-				other = i
-			}
-			continue
-		}
 		// An ISN is the clock plus a secret of the tuple (RFC 6528 3), so two
 		// connections of a tuple that follow closely lie close together.
 		d := c.distance(c.side(fromA), p)
+		if c.Encap != p.Encap {
+			if other < 0 || d < next {
+				other, next = i, d
+			}
+			continue
+		}
 		if best < 0 || d < nearest {
 			best, nearest = i, d
 		}
