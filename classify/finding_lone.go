@@ -72,11 +72,6 @@ func (l *ledger) knock(x *subject, syn *assembler.Lone, env Env, pair int) {
 	}
 	u := &l.pairs.touch(pair).ports
 	u.failed++
-	var once portDial
-	d := u.dial(x, syn.ClientPort, systemBy(env.OS, syn.TTL, true, syn.Options, syn.WScale), l, &once)
-	if d == nil {
-		return
-	}
 	if syn.Until != 0 {
 		env.End, env.Truncated = syn.Until, false
 	}
@@ -84,9 +79,7 @@ func (l *ledger) knock(x *subject, syn *assembler.Lone, env Env, pair int) {
 	if !env.Truncated && env.End-t > loneSettle {
 		gone = t + second // the dialler gave up before another SYN was due
 	}
-	d.id, d.began, d.orderly = syn.ID, t, false
-	d.held, d.waiting, d.serverTW = span{t, gone}, false, span{}
-	u.took(x, d, &once)
+	u.dial(x, syn.ClientPort, systemBy(env.OS, syn.TTL, true, syn.Options, syn.WScale), l, &portDial{id: syn.ID, began: t, held: span{t, gone}})
 }
 
 func (s *scans) knock(x *subject, t *target, flood int) {

@@ -76,26 +76,18 @@ func (u *portUse) add(x *subject, l *ledger) {
 	default:
 		u.byClient++
 	}
-	var once portDial
-	d := u.dial(x, o.Ends[assembler.Client].Port, x.system(assembler.Client), l, &once)
-	if d == nil {
-		return
-	}
-	d.id, d.began, d.orderly = o.ID, o.First.Time, v.Class == Graceful
-	d.by, d.fin, d.lasted = by, o.Ends[by].FIN, o.Last.Time-o.First.Time
-	d.held, d.waiting, d.serverTW = span{}, false, span{}
+	d := portDial{id: o.ID, began: o.First.Time, lasted: o.Last.Time - o.First.Time, fin: o.Ends[by].FIN, by: by, orderly: v.Class == Graceful}
 	if t := x.tenure(assembler.Client); t.some {
 		d.held, d.waiting, d.waits = span{t.from, t.until}, t.waiting, t.waits
 	}
 	if t := x.tenure(assembler.Server); t.waiting {
 		d.serverTW = span{t.waits, t.until}
 	}
-	u.took(x, d, &once)
+	u.dial(x, o.Ends[assembler.Client].Port, x.system(assembler.Client), l, &d)
 }
 
-// dial counts a dial, and returns where to tell more of it, nil if nothing
-// more is asked: once for one that is counted at once.
-func (u *portUse) dial(x *subject, from uint16, os System, l *ledger, once *portDial) *portDial {
+// dial counts a dial: over time once there are many, from the first on.
+func (u *portUse) dial(x *subject, from uint16, os System, l *ledger, d *portDial) {
 	if u.min == 0 || from < u.min {
 		u.min = from
 	}
@@ -104,20 +96,12 @@ func (u *portUse) dial(x *subject, from uint16, os System, l *ledger, once *port
 	u.tried++
 	switch {
 	case u.over != nil:
-		return once
+		u.over.add(x, d)
 	case u.tried < portsTimed:
-		return l.early.next(&u.early)
-	case !l.mayTime():
-		return nil
-	}
-	u.over = new(portTimes)
-	l.early.before(u.early, func(d *portDial) { u.over.add(x, d) })
-	return once
-}
-
-// took counts the ports of a dial, unless that waits until there are more.
-func (u *portUse) took(x *subject, d, once *portDial) {
-	if d == once {
+		l.early.keep(d, &u.early)
+	case l.mayTime():
+		u.over = new(portTimes)
+		l.early.before(u.early, func(d *portDial) { u.over.add(x, d) })
 		u.over.add(x, d)
 	}
 }

@@ -28,8 +28,8 @@ type earlyDials struct {
 
 const earlyMax = 1 << 15
 
-// next is room for one more dial of the pair whose latest is number *chain.
-func (e *earlyDials) next(chain *uint64) *portDial {
+// keep keeps one more dial of the pair whose latest is number *chain.
+func (e *earlyDials) keep(dial *portDial, chain *uint64) {
 	switch len(e.ring) {
 	case 0:
 		e.ring = make([]portDial, earlyMax/16)
@@ -40,10 +40,9 @@ func (e *earlyDials) next(chain *uint64) *portDial {
 		}
 	}
 	d := &e.ring[e.n%uint64(len(e.ring))]
-	d.prev = *chain
+	*d, d.prev = *dial, *chain
 	e.n++
 	*chain = e.n
-	return d
 }
 
 // before yields the dials of a pair, the latest first, as far as they are kept.
