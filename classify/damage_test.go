@@ -5,13 +5,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
-	"hangup/assembler"
 	"hangup/capture"
 	"hangup/classify"
 	"hangup/internal/story"
@@ -80,18 +78,13 @@ type frame struct {
 // framesOf are a capture's packets; none if a plain pcap file cannot hold them.
 func framesOf(t *testing.T, file string) (frames []frame) {
 	t.Helper()
-	data, err := os.ReadFile(file)
+	read := os.ReadFile
+	if filepath.Ext(file) == ".txt" {
+		read = story.Capture
+	}
+	data, err := read(file)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if filepath.Ext(file) == ".txt" {
-		s, err := story.Parse(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if data, err = s.Pcap(); err != nil {
-			t.Fatal(err)
-		}
 	}
 	same := true
 	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(data), Tap: func(f *capture.Frame, _ *capture.Packet) {
@@ -121,24 +114,7 @@ func recorded(t *testing.T, frames []frame) *classify.Analysis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: &file})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	a := new(classify.Analysis)
-	tr := assembler.New(assembler.Config{Done: a.Add})
-	b := new(capture.Batch)
-	for err == nil {
-		err = src.Next(b)
-		tr.Batch(b)
-	}
-	if !errors.Is(err, io.EOF) {
-		t.Fatal(err)
-	}
-	tr.Finish()
-	in := src.Inputs()[0]
-	a.Finish(classify.Env{End: in.Last, Truncated: in.Err != nil})
+	a, _ := gather(t, &file)
 	return a
 }
 

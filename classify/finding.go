@@ -215,7 +215,7 @@ func (f *Finding) at(role string, e endpoint) {
 
 // clients adds the named clients of the group.
 func (f *Finding) clients(g *group) {
-	f.number("client hosts", float64(g.clients.size()), "")
+	f.number(clientHosts, float64(g.clients.size()), "")
 	for _, a := range g.clients.names() {
 		f.at("client", endpoint{addr: a})
 	}

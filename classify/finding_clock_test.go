@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -30,15 +29,7 @@ func TestCoarseClock(t *testing.T) {
 		{"idle-timeout", classify.KindIdleTimeout, none, classify.Serious},
 		{"idle-timeout", classify.KindIdleTimeout, seconds, classify.Warning},
 	} {
-		text, err := os.ReadFile(filepath.Join("..", "testdata", "findings", c.story+".txt"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := story.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pcap, err := s.Pcap()
+		pcap, err := story.Capture(filepath.Join("..", "testdata", "findings", c.story+".txt"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,15 +63,7 @@ func TestCaptureFromZero(t *testing.T) {
 		t.Fatal("no stories", err)
 	}
 	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := story.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pcap, err := s.Pcap()
+		pcap, err := story.Capture(name)
 		if err != nil {
 			t.Fatal(err)
 		}

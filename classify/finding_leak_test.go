@@ -3,7 +3,6 @@ package classify_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
@@ -56,24 +55,9 @@ func TestLeaksUnderEviction(t *testing.T) {
 // analyseWithin follows at most so many connections at a time, 0 for any number.
 func analyseWithin(t *testing.T, pcap []byte, most int) *classify.Analysis {
 	t.Helper()
-	src, err := capture.Open([]string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(pcap)})
-	if err != nil {
-		t.Fatal(err)
+	a, in := gatherConfig(t, []string{"-"}, capture.OpenConfig{Stdin: bytes.NewReader(pcap)}, assembler.Config{MaxConns: most})
+	if in[0].Err != nil {
+		t.Fatal(in[0].Err)
 	}
-	defer src.Close()
-	a := new(classify.Analysis)
-	tr := assembler.New(assembler.Config{Done: a.Add, MaxConns: most})
-	var b capture.Batch
-	for {
-		if err = src.Next(&b); err != nil {
-			break
-		}
-		tr.Batch(&b)
-	}
-	tr.Finish()
-	if err != io.EOF {
-		t.Fatal(err)
-	}
-	a.Finish(classify.Env{End: src.Inputs()[0].Last})
 	return a
 }

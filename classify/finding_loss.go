@@ -158,7 +158,7 @@ func (g *loss) report(k lossKey, dropped uint64) Finding {
 	f.number("bytes sent by the resetting side, not acknowledged", float64(g.unacked), "bytes")
 	f.number("bytes it took and never answered", float64(g.unread), "bytes")
 	f.number("bytes on their way to it", float64(g.behind), "bytes")
-	f.number("bytes at risk", float64(g.unacked+g.unread+g.behind), "bytes")
+	f.number(bytesAtRisk, float64(g.unacked+g.unread+g.behind), "bytes")
 	f.overflow(dropped)
 	if k.early {
 		f.Title = fmt.Sprintf("%s answers %s before it has read them, and destroys its answers by a reset.", k.server, plural(g.n, "upload"))

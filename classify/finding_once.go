@@ -49,7 +49,7 @@ func (f *Finding) tells(o *Finding) {
 // is reports whether the finding is about that server endpoint.
 func (f *Finding) is(server endpoint) bool {
 	return slices.ContainsFunc(f.Where, func(p Place) bool {
-		return p.Role == "server" && p.Port == server.port && p.Host.As16() == server.addr
+		return p.Role == assembler.Server.String() && p.Port == server.port && p.Host.As16() == server.addr
 	})
 }
 
@@ -62,6 +62,7 @@ func (c *causes) add(cause Cause) { *c |= 1 << cause }
 type retries struct {
 	server, client endpoint
 	n              uint64
+	clients        int   // that dialled so, the one named the most
 	mean           int64 // interval, ns
 	law            fit
 	why            causes // of the failures
@@ -129,8 +130,9 @@ func joinRetries(list []Finding) Finding {
 			places = append(places, o.Where[0])
 		}
 	}
+	f.retries.clients = len(list)
 	f.Where = append(places, f.Where[1:]...)
-	f.Numbers = slices.Concat([]Number{{"client hosts", float64(len(list)), ""}, {"dials in vain", float64(all), ""}}, f.Numbers)
+	f.Numbers = slices.Concat([]Number{{clientHosts, float64(len(list)), ""}, {"dials in vain", float64(all), ""}}, f.Numbers)
 	f.Total, f.harm = all, float64(all)
 	f.Title = fmt.Sprintf("%d clients dialled %s in vain again and again; %s the most: %d times in a row.", len(list), f.retries.server, f.retries.client, f.retries.n)
 	f.What = fmt.Sprintf(everyAttempt+"The intervals between the dials of that client are %s. ", f.retries.law)
@@ -171,8 +173,8 @@ func (r *retries) explained(f *Finding, list []Finding) bool {
 	}
 	if f.Kind == KindReconnectLoop {
 		who := r.client.String() + " redials"
-		if n := len(f.Where) - 1; n > 1 {
-			who = fmt.Sprintf("%.0f clients redial", f.Numbers[0].Value)
+		if r.clients > 1 {
+			who = fmt.Sprintf("%d clients redial", r.clients)
 		}
 		f.Title = fmt.Sprintf("%s %s again and again without slowing down: up to %d times in a row, every %s or so.", who, r.server, r.n, dur(r.mean))
 		f.What = fmt.Sprintf("Why the dials failed is told by a finding of its own: %s. This one is about how they were repeated: the intervals are %s. ", what, r.law) + loopHarm
@@ -182,7 +184,7 @@ func (r *retries) explained(f *Finding, list []Finding) bool {
 	o.tells(f)
 	o.number("dials in a row by the most persistent client", float64(r.n), "")
 	o.What += fmt.Sprintf(" The most persistent client, %s, dialled %d times in a row; the intervals are %s.", r.client, r.n, r.law)
-	if f.Advice != "" && o.clientHosts() > 1 {
+	if f.Advice != "" && o.value(clientHosts) > 1 {
 		o.Advice += " " + f.Advice
 	}
 	return true
@@ -235,14 +237,20 @@ func beatsByPort(list []Finding) []Finding {
 
 // hasServer reports whether the finding names a server.
 func (f *Finding) hasServer() bool {
-	return slices.ContainsFunc(f.Where, func(p Place) bool { return p.Role == "server" })
+	return slices.ContainsFunc(f.Where, func(p Place) bool { return p.Role == assembler.Server.String() })
 }
 
-// clientHosts is how many clients the finding is about, as far as it says so.
-func (f *Finding) clientHosts() int {
+// Numbers that findings take over from each other.
+const (
+	clientHosts = "client hosts"
+	bytesAtRisk = "bytes at risk"
+)
+
+// value is the number of that name, 0 if the finding has none.
+func (f *Finding) value(name string) float64 {
 	for _, n := range f.Numbers {
-		if n.Name == "client hosts" {
-			return int(n.Value)
+		if n.Name == name {
+			return n.Value
 		}
 	}
 	return 0
@@ -329,11 +337,7 @@ func (b *burst) tellsLoss(f *Finding, list []Finding, told []bool) {
 		told[i] = true
 		f.tells(o)
 		f.number("of them with data at risk", float64(o.Total), "")
-		for _, n := range o.Numbers {
-			if n.Name == "bytes at risk" {
-				f.Numbers = append(f.Numbers, n)
-			}
-		}
+		f.number(bytesAtRisk, o.value(bytesAtRisk), "bytes")
 		f.What += fmt.Sprintf(" %s of them destroyed data that was in flight or not yet read.", upper(plural(o.Total, "reset")))
 		f.Alternatives = append(f.Alternatives, o.Alternatives...)
 	}

@@ -252,7 +252,7 @@ func (a *series) report(k relation, why causes, runs int, dropped uint64) Findin
 		end = fmt.Sprintf("the next one succeeded, %s after the first", dur(a.success-a.first))
 	}
 	f.overflow(dropped)
-	f.retries = &retries{k.server, client, a.n, mean, law, why}
+	f.retries = &retries{k.server, client, a.n, 1, mean, law, why}
 	f.Title = fmt.Sprintf("%s dialled %s in vain %d times in a row; %s.", client, k.server, a.n, end)
 	f.What = fmt.Sprintf(everyAttempt+"The intervals between them are %s. ", law)
 	if loop {

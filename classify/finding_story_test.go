@@ -18,7 +18,7 @@ import (
 // gather runs a capture through capture and assembler into an Analysis.
 func gather(t testing.TB, pcap io.Reader) (*classify.Analysis, []capture.Input) {
 	t.Helper()
-	a, in := gatherConfig(t, []string{"-"}, capture.OpenConfig{Stdin: pcap})
+	a, in := gatherConfig(t, []string{"-"}, capture.OpenConfig{Stdin: pcap}, assembler.Config{})
 	if in[0].Err != nil {
 		t.Fatal(in[0].Err)
 	}
@@ -28,18 +28,19 @@ func gather(t testing.TB, pcap io.Reader) (*classify.Analysis, []capture.Input) 
 // gatherFiles does the same with files, which may break off.
 func gatherFiles(t testing.TB, names ...string) (*classify.Analysis, []capture.Input) {
 	t.Helper()
-	return gatherConfig(t, names, capture.OpenConfig{})
+	return gatherConfig(t, names, capture.OpenConfig{}, assembler.Config{})
 }
 
-func gatherConfig(t testing.TB, names []string, cfg capture.OpenConfig) (*classify.Analysis, []capture.Input) {
+func gatherConfig(t testing.TB, names []string, open capture.OpenConfig, track assembler.Config) (*classify.Analysis, []capture.Input) {
 	t.Helper()
-	src, err := capture.Open(names, cfg)
+	src, err := capture.Open(names, open)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
 	a := new(classify.Analysis)
-	tr := assembler.New(assembler.Config{Done: a.Add})
+	track.Done = a.Add
+	tr := assembler.New(track)
 	var b capture.Batch
 	for {
 		if err = src.Next(&b); err != nil {
