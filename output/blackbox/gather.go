@@ -48,7 +48,7 @@ func (r *Recorder) gather(c *assembler.Conn, limit uint64) trail {
 	}
 	w := windowOf(c)
 	var list []uint64
-	var here uint64 // of them, packets in the connection's own encapsulation
+	var here uint64 // of them, packets in the connection's own encapsulation, up to its last
 	for _, newest := range []uint64{e.early, e.late} {
 		taken := uint64(0)
 		steps := 0
@@ -57,13 +57,14 @@ func (r *Recorder) gather(c *assembler.Conn, limit uint64) trail {
 			if w.isLongBefore(h) {
 				break
 			}
-			if fromClient := (h.bits&bitLow != 0) == isLow; (w.contains(h) || w.isCopy(c, h)) && belongs(c, h, fromClient) {
+			within := w.contains(h)
+			if fromClient := (h.bits&bitLow != 0) == isLow; (within || w.isCopy(c, h)) && belongs(c, h, fromClient) {
 				if taken += uint64(h.size); taken > limit {
 					t.more = true
 					break
 				}
 				list = append(list, pos)
-				if h.encap == c.Encap && h.bits&notOwn == 0 {
+				if within && h.encap == c.Encap && h.bits&notOwn == 0 {
 					here++
 				}
 			}
