@@ -113,12 +113,15 @@ type group struct {
 }
 
 // note counts a connection, and keeps it as an example if it is among the earliest.
-func (g *group) note(x *subject, at int64, points ...point) { g.noted(x, x.o.ID, at, points...) }
+func (g *group) note(x *subject, at int64, points ...point) {
+	g.noted(&x.pair.client, x.clientHash, x.o.ID, at, points...)
+}
 
-// noted is note for another connection of the same pair.
-func (g *group) noted(x *subject, id uint64, at int64, points ...point) {
+// noted is note for a connection of the client, given its hash, that is at hand
+// no more.
+func (g *group) noted(client *[16]byte, hash, id uint64, at int64, points ...point) {
 	g.count(at)
-	g.clients.addHash(&x.pair.client, x.clientHash)
+	g.clients.addHash(client, hash)
 	if !g.wants(at, id) {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 // here for the healthy traffic beside what they have found.
 //
 // It is bounded by serversMax (of up to 5 kB each, once there are more than
-// fewMoments dials) and pairsMax (up to 0.6 kB, and timedMax of them 12 kB more), and earlyDials.
+// fewMoments dials) and pairsMax (up to 0.7 kB, and timedMax of them 12 kB more), and earlyDials.
 type ledger struct {
 	servers table[endpoint, serverStat]
 	pairs   table[relation, pairStat]

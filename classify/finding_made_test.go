@@ -26,6 +26,19 @@ func madeStories() []madeStory {
 		{"port-exhaustion", churn(1, 15_000, 50, "client"), "port-exhaustion warning"},
 		// As many, but the server closes first, and holds no port of the client's.
 		{"port-exhaustion-closed-by-server", churn(1, 15_000, 50, "server"), "time-wait-pileup warning"},
+		// Linux's range has been narrowed to 300 ports, and no dial found another.
+		{"port-exhaustion-narrow", dialled(inTurn(300, 2, 0), 0.01, "192.0.2.1"), "port-exhaustion critical"},
+		{"port-exhaustion-narrower", dialled(inTurn(100, 2, 0), 0.01, "192.0.2.1"), "port-exhaustion critical"},
+		// A system that counts upwards fills no range by as many dials.
+		{"port-exhaustion-upwards", dialled(inTurn(300, 1, 0), 0.01, "192.0.2.1"), "none"},
+		// Half of them are in use.
+		{"port-exhaustion-half", dialled(inTurn(600, 2, 0)[:300], 0.01, "192.0.2.1"), "none"},
+		// The kernel takes ports out of TIME_WAIT.
+		{"port-exhaustion-recycled", dialled(inTurn(300, 2, 900), 0.02, "192.0.2.1"), "none"},
+		// It does, but comes round too soon.
+		{"port-exhaustion-recycled-fast", dialled(inTurn(300, 2, 1800), 0.0035, "192.0.2.1"), "port-exhaustion warning"},
+		// On the loopback it does so by default.
+		{"port-exhaustion-loopback", dialled(inTurn(12_000, 2, 0), 0.002, "127.0.0.1"), "time-wait-pileup warning"},
 		{"time-wait-pileup", churn(1, 3_200, 50, "client"), "time-wait-pileup warning"},
 		// As many, but over twenty minutes.
 		{"time-wait-pileup-slow", churn(1, 3_200, 1200, "client"), "none"},
@@ -85,6 +98,35 @@ func churn(clients, n int, seconds float64, closer string) string {
 	for i := range n {
 		fmt.Fprintf(&b, "conn c%d client 192.0.2.%d:%d\n", i, 10+i%clients, 32768+i)
 		fmt.Fprintf(&packets, "%.6f c%d handshake\nc%d exchange 100 200\nc%d close by %s\n", float64(i)*seconds/float64(n), i, i, i, closer)
+	}
+	return b.String() + packets.String() + "+90 other\n"
+}
+
+// inTurn are the ports that a system picks for n dials from a range of so many,
+// of which it tries every step-th first and then the others, again and again.
+func inTurn(size, step, n int) (list []int) {
+	for len(list) < max(n, size) {
+		for from := range step {
+			for p := from; p < size; p += step {
+				list = append(list, 40000+p)
+			}
+		}
+	}
+	return list[:max(n, size)]
+}
+
+// dialled is one client that opens a short connection from each of the ports,
+// which it closes first.
+func dialled(ports []int, every float64, client string) string {
+	var b, packets strings.Builder
+	b.WriteString("rtt 0.0002\n")
+	server := "192.0.2.2"
+	if client == "127.0.0.1" {
+		server = client
+	}
+	for i, port := range ports {
+		fmt.Fprintf(&b, "conn c%d client %s:%d server %s:8080\n", i, client, port, server)
+		fmt.Fprintf(&packets, "%.6f c%d handshake\nc%d exchange 100 200\nc%d close by client\n", float64(i)*every, i, i, i)
 	}
 	return b.String() + packets.String() + "+90 other\n"
 }

@@ -42,8 +42,10 @@ type portUse struct {
 	byClient uint32 // closed actively by the client
 	byServer uint32
 	failed   uint32
+	again    uint32 // dials from a port that another connection had left less than a TIME_WAIT before
 	systems  [numSystems]uint32
 	min, max uint16     // client ports seen
+	fresh    [2]fresh   // from even ports, from odd ones
 	early    uint64     // the latest of the dials that earlyDials keep
 	over     *portTimes // nil until there are portsTimed dials
 }
@@ -76,6 +78,11 @@ func (u *portUse) add(x *subject, l *ledger) {
 	default:
 		u.byClient++
 	}
+	if x.c != nil && x.c.Predecessor != 0 && x.c.Gap < x.system(assembler.Client).TimeWait() && o.Established.Seen() {
+		u.again++
+	} else {
+		u.fresh[o.Ends[assembler.Client].Port%2].add(o.First.Time)
+	}
 	d := portDial{id: o.ID, began: o.First.Time, lasted: o.Last.Time - o.First.Time, fin: o.Ends[by].FIN, by: by, orderly: v.Class == Graceful}
 	if t := x.tenure(assembler.Client); t.some {
 		d.held, d.waiting, d.waits = span{t.from, t.until}, t.waiting, t.waits
@@ -96,22 +103,27 @@ func (u *portUse) dial(x *subject, from uint16, os System, l *ledger, d *portDia
 	u.tried++
 	switch {
 	case u.over != nil:
-		u.over.add(x, d)
+		u.over.add(&x.pair.client, x.clientHash, d)
 	case u.tried < portsTimed:
 		l.early.keep(d, &u.early)
 	case l.mayTime():
-		u.over = new(portTimes)
-		l.early.before(u.early, func(d *portDial) { u.over.add(x, d) })
-		u.over.add(x, d)
+		u.time(&x.pair.client, x.clientHash, l)
+		u.over.add(&x.pair.client, x.clientHash, d)
 	}
 }
 
+// time begins to count dials over time, with those that are kept.
+func (u *portUse) time(client *[16]byte, hash uint64, l *ledger) {
+	u.over = new(portTimes)
+	l.early.before(u.early, func(d *portDial) { u.over.add(client, hash, d) })
+}
+
 // add counts a dial of the pair of x.
-func (u *portTimes) add(x *subject, d *portDial) {
+func (u *portTimes) add(client *[16]byte, hash uint64, d *portDial) {
 	u.dials.add(d.began)
 	if d.orderly {
 		u.lifetime.add(d.lasted)
-		u.closed.noted(x, d.id, d.began, point{d.fin, d.by, saysFIN, 0})
+		u.closed.noted(client, hash, d.id, d.began, point{d.fin, d.by, saysFIN, 0})
 	}
 	if d.held.to != 0 {
 		u.held.add(d.held.from, d.held.to)
@@ -144,38 +156,12 @@ func (u *portUse) system() System {
 	return best
 }
 
-// size is how many local ports the client has, as far as can be told.
-func (u *portUse) size() int {
-	os := u.system()
-	low, high := os.Ports()
-	n := int(high) - int(low) + 1
-	if seen := u.narrow(); seen > 0 {
-		return seen
-	}
-	if os == Linux && (u.min < low || u.max > high) {
-		n = max(n, int(u.max)-int(u.min)+1) // the range has been widened
-	}
-	return n
-}
-
-// narrowMin is the least range of ports that somebody configures; a program
-// that binds a port of its own choice uses one or a few.
-const narrowMin = 64
-
-// narrow is how many ports a client has that used the same few again and again,
-// although its system's range holds many more; 0 if it is not one.
-func (u *portUse) narrow() int {
-	low, high := u.system().Ports()
-	seen := int(u.max) - int(u.min) + 1
-	if seen < narrowMin || 2*seen > int(high)-int(low)+1 || 2*int(u.tried) < 3*seen {
-		return 0
-	}
-	return seen
-}
-
 func (p *ports) finish(s *scene) (list []Finding) {
 	for i := range p.ledger.pairs.items {
 		u, k := &p.ledger.pairs.items[i].val.ports, p.ledger.pairs.items[i].key
+		if u.over == nil && u.mayBeFull() && p.ledger.mayTime() { // a range too narrow for the dials that are counted over time
+			u.time(&k.client, hashOf(&k.client), p.ledger)
+		}
 		if u.over == nil || s.scans.scanner(k.client) || s.scans.flooded(k.server) {
 			continue
 		}
@@ -195,10 +181,18 @@ func (u *portUse) exhaustion(k relation) (Finding, bool) {
 	size := float64(u.size())
 	peak, at := u.over.held.peak()
 	hold := float64(u.system().TimeWait()) / 1e9
-	if u.byServer > u.byClient {
+	window := busyWindow
+	recycled := u.recycled(k)
+	switch {
+	case recycled:
+		alive := u.over.held.less(&u.over.clientTW)
+		peak, at = alive.peak()
+		hold = float64(recycleDelay) / 1e9
+		window = 2 * recycleDelay
+	case u.byServer > u.byClient:
 		hold = 0 // the client's port is free once the server has closed
 	}
-	rate, _ := u.over.dials.busiest(busyWindow)
+	rate, _ := u.over.dials.busiest(window)
 	steady := rate * hold
 	used := float64(peak) / size
 	forecast := steady >= portsSerious*size
@@ -216,27 +210,37 @@ func (u *portUse) exhaustion(k relation) (Finding, bool) {
 	f.number("ports in use at the peak", float64(peak), "")
 	f.number("ports there are", size, "")
 	if u.narrow() > 0 {
-		f.Alternatives = append(f.Alternatives, fmt.Sprintf("the range is inferred, since the client uses ports %d to %d again and again and no others; the program or a NAT may pick them so", u.min, u.max))
+		why := "the client uses ports %d to %d again and again and no others"
+		if u.filled() {
+			why = "ports %d to %d were all in use at once, those of one parity before the others, as Linux fills its range (net.ipv4.ip_local_port_range)"
+		}
+		f.Alternatives = append(f.Alternatives, fmt.Sprintf("the range is inferred, since "+why+"; the program or a NAT may pick them so", u.min, u.max))
 	}
 	f.number("share in use at the peak", 100*used, "%")
 	f.number("new connections at the busiest", rate, "/s")
 	if steady > float64(peak) {
-		f.number("ports in use if that rate lasts a minute", steady, "")
+		f.number("ports in use if that rate lasts", steady, "")
 	}
 	if rate > 0 && steady >= size {
 		f.number("seconds from none in use to all, at that rate", size/rate, "s")
 	}
 	u.describe(&f, k)
 	f.First, f.Last = at, at
+	kept := "a minute"
+	what := "The side that closes first keeps the port in TIME_WAIT for 60 s on Linux, whatever the program does. "
+	if recycled {
+		kept = "a second"
+		what = "This client's kernel takes ports out of TIME_WAIT after a second (tcp_tw_reuse), but no sooner. "
+	}
 	verb := "comes close to running out of"
 	if sev == Critical {
 		verb = "has run out of"
 	}
 	f.Title = fmt.Sprintf("%s %s local ports towards %s: %d of about %.0f in use.", endpoint{addr: k.client}, verb, k.server, peak, size)
 	if used < portsWarn {
-		f.Title = fmt.Sprintf("%s will run out of local ports towards %s if it goes on: %.0f new connections a second, each port held for a minute.", endpoint{addr: k.client}, k.server, rate)
+		f.Title = fmt.Sprintf("%s will run out of local ports towards %s if it goes on: %.0f new connections a second, each port held for %s.", endpoint{addr: k.client}, k.server, rate, kept)
 	}
-	f.What = "Each connection needs a local port of its own towards one destination. The side that closes first keeps the port in TIME_WAIT for 60 s on Linux, whatever the program does. " +
+	f.What = "Each connection needs a local port of its own towards one destination. " + what +
 		"When all are taken, Dial fails at once with EADDRNOTAVAIL (cannot assign requested address): no packet shows those failures, only the gap they leave."
 	f.Advice = portAdvice
 	return f, true
@@ -260,6 +264,9 @@ func (u *portUse) churn(k relation) (Finding, bool) {
 	f.Title = fmt.Sprintf("%s opens a new connection to %s for nearly everything: up to %d sockets in TIME_WAIT at once.", endpoint{addr: k.client}, k.server, max(a, b))
 	f.What = "Connections are closed after a short use and dialled anew, which costs a round trip (three with TLS) each time and leaves a socket in TIME_WAIT on the side that closes first. " +
 		"Those sockets are cheap, but on the client each holds a port of which there are 28,232 by default towards one destination."
+	if u.recycled(k) {
+		f.What += " There it does so for a second only: this client's kernel takes ports out of TIME_WAIT (tcp_tw_reuse, by default 2: on the loopback)."
+	}
 	f.Advice = portAdvice
 	f.harm /= 10
 	return f, true

@@ -111,8 +111,28 @@ func (b *scoreboard) replay(t *testing.T, r record.Recording, whose string, view
 		taken[res.Conn.ID] = true
 		b.verdict(label, whose, want, res)
 	}
+	sameKinds(t, label, r.Expect, a.Findings())
 	for i := range a.Len() {
 		b.calls(t, label, r, i, whose, views)
+	}
+}
+
+// sameKinds holds a capture's findings against those that a recording names.
+func sameKinds(t *testing.T, label string, want record.Expect, found []classify.Finding) {
+	t.Helper()
+	kinds := map[string]bool{}
+	for _, f := range found {
+		kinds[f.Kind] = true
+	}
+	for _, k := range want.Findings {
+		if !kinds[k] {
+			t.Errorf("%s: no finding %s", label, k)
+		}
+	}
+	for _, k := range want.NoFindings {
+		if kinds[k] {
+			t.Errorf("%s: there is a finding %s", label, k)
+		}
 	}
 }
 

@@ -90,6 +90,21 @@ func (s *sampled) fold() {
 	s.shift++
 }
 
+// less is what is left where each of t is one of s as well.
+func (s *sampled) less(t *sampled) sampled {
+	a, b := *s, *t
+	for b.used && a.shift < b.shift {
+		a.fold()
+	}
+	for b.used && b.shift < a.shift {
+		b.fold()
+	}
+	for i := b.lo; b.used && i <= b.hi; i++ {
+		a.diff[place(i)] -= b.diff[place(i)]
+	}
+	return a
+}
+
 // peak is the largest count at any of the moments, and when it occurred.
 func (s *sampled) peak() (n int32, at int64) {
 	sum := int32(0)

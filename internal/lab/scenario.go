@@ -110,6 +110,7 @@ func catalogue() []Scenario {
 		{"timeout", timeoutFamily()},
 		{"stall", stallFamily()},
 		{"partial", partialFamily()},
+		{"ports", portsFamily()},
 	} {
 		for _, s := range family.list {
 			s.Family = family.name

@@ -24,6 +24,8 @@ func (s Scenario) selected() bool {
 	case strings.HasPrefix(s.Base, "tls12-") && !strings.HasSuffix(s.Base, "-"+record.Server) && s.Base != "tls12-close-by-client",
 		strings.HasPrefix(s.Base, "h2-") && s.Base != "h2-plain" && s.Base != "h2-panic" && s.Base != "h2-server-close":
 		return false // as TLS 1.3, as h2c
+	case s.Base == "ports-recycled":
+		return false // of many packets; a made story shows the same
 	case s.first && !s.firstProbe && strings.HasSuffix(s.Base, "-"+record.Client):
 		return false // the server's twin is there with every probe
 	case s.first:

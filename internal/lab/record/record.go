@@ -102,6 +102,10 @@ type Expect struct {
 	// tell it all): a cause or call result that rests on it can only be
 	// reported as a condition.
 	OffWire string `json:"off_wire,omitempty"`
+	// Findings are the kinds of findings that every capture shows, NoFindings
+	// those that none does; of others nothing is said.
+	Findings   []string `json:"findings,omitempty"`
+	NoFindings []string `json:"no_findings,omitempty"`
 }
 
 // Conn is the truth about one connection.
